@@ -378,3 +378,61 @@ def test_a_prompt_file_stays_one(tmp_path):
 def test_the_same_task_twice(example):
     with pytest.raises(InputError, match="names a task twice"):
         chosen_tasks(f"{example},file:{example}")
+
+
+def test_an_index_that_is_another_choice_too(tmp_path):
+    """1 is the index of "2" and the choice "1": which one is meant cannot be known."""
+    row = {"prompt": "1 + 0?", "choices": ["0", "2", "1"], "answer": 1}
+    path = write(tmp_path / "a.jsonl", {"scorer": "choice"}, row)
+    with pytest.raises(InputError, match=r"line 2 has the answer 1, which is the index of '2' and"):
+        CustomTask.read(path)
+    for answer, choices in ((1, ["0", "1", "2"]), ("1", ["0", "2", "1"]), (1, ["a", "b", "c"])):
+        row = {"prompt": "?", "choices": choices, "answer": answer}
+        (prompt,) = CustomTask.read(write(path, {"scorer": "choice"}, row)).prompts("test")
+        assert prompt.reference["answer"] == (2 if answer == "1" else 1)
+
+
+@pytest.mark.parametrize("scorer", ["exact", "contains"])
+def test_an_answer_that_pandas_made_a_float(scorer, tmp_path):
+    """18.0 would be looked for, and the answer 18 be wrong."""
+    path = write(tmp_path / "a.jsonl", {"scorer": scorer}, {"prompt": "?", "answer": 18.0})
+    with pytest.raises(InputError, match=r'line 2 has the answer 18\.0, .*such as "18"'):
+        CustomTask.read(path)
+    (prompt,) = CustomTask.read(
+        write(path, {"scorer": scorer}, {"prompt": "?", "answer": 2.5})
+    ).prompts("test")
+    assert prompt.reference["answer"] == ["2.5"]
+
+
+@pytest.mark.parametrize(
+    ("text", "contained"),
+    [
+        ("It is -18 degrees.", 0),
+        ("It is −18.", 0),
+        ("-18", 0),
+        ("(-18)", 0),
+        ("a loss of -$18", 0),
+        ("$-18", 0),
+        ("x=-18", 0),
+        ("It is .18", 0),
+        ("-.18", 0),
+        ("- 18", 1),
+        ("10-18", 1),
+        ("COVID-18", 1),
+        ("$18", 1),
+        ("It is 18.", 1),
+        ("The end.18 of them", 1),
+        ("not -18 but 18", 1),
+    ],
+)
+def test_a_number_behind_a_sign_or_a_point_is_another_one(text, contained):
+    header = Header(name="mine", scorer="contains")
+    prompt = Prompt.from_text("1", "?", answer=["18"])
+    assert scored(header, prompt, text) == {"accuracy": contained}
+
+
+def test_a_negative_answer_is_contained():
+    header = Header(name="mine", scorer="contains")
+    prompt = Prompt.from_text("1", "?", answer=["-18"])
+    assert scored(header, prompt, "It is -18.") == {"accuracy": 1}
+    assert scored(header, prompt, "It is 18.") == {"accuracy": 0}

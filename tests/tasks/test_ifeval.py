@@ -176,12 +176,48 @@ def test_an_answer_has_one_score(folder):
             "row 1 asks for 'punctuation:no_dash'",
         ),
         ({"prompt": None}, "row 1 lacks prompt"),
+        ({"kwargs": [{}, "{}"]}, "row 1 has the kwargs '{}' for length_constraints:number_words"),
+        ({"kwargs": [{}, {"num_words": 5}]}, "row 1 lacks the argument 'relation' of length_con"),
+        (
+            {"kwargs": [{"num_words": 5}, {"num_words": 5, "relation": "at least"}]},
+            "row 1 has the argument 'num_words' of punctuation:no_comma; expected none",
+        ),
+        (
+            {"kwargs": [{}, {"num_words": "5", "relation": "at least"}]},
+            "row 1 has the num_words '5' for length_constraints:number_words; expected a whole",
+        ),
+        (
+            {"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": "['a', 'b']"}]},
+            "row 1 has the keywords .* expected a list",
+        ),
     ],
 )
 def test_broken_rows(change, said, folder):
     write(folder, [{**ROWS[0], **change}])
     with pytest.raises(InputError, match=said):
         get_task("ifeval", folder).prompts("test")
+
+
+@pytest.mark.usefixtures("_lm_eval")
+def test_numbers_as_pandas_writes_them(folder):
+    """3.0 for 3, and NaN for what an instruction does not take: 2.0 was no index of a paragraph."""
+    row = {
+        "key": 9,
+        "prompt": "Write 2 paragraphs; the second begins with so.",
+        "instruction_id_list": ["length_constraints:nth_paragraph_first_word"],
+        "kwargs": [
+            {"num_paragraphs": 2.0, "nth_paragraph": 2.0, "first_word": "so", "num_words": None}
+        ],
+    }
+    row["kwargs"][0]["frequency"] = float("nan")
+    write(folder, [row])
+    task = get_task("ifeval", folder)
+    (prompt,) = task.prompts("test")
+    assert prompt.reference["arguments"] == [
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "so"}
+    ]
+    assert task.score(prompt, "One.\n\nSo two.")["prompt_strict"] == 1
+    assert task.score(prompt, "One.\n\nNot two.")["prompt_strict"] == 0
 
 
 def test_without_the_extra(folder, monkeypatch):

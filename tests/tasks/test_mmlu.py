@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from veneer.cli import main
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
 from veneer.tasks.registry import chosen_tasks, get_task
@@ -121,3 +122,66 @@ def test_no_parquet_at_all(tmp_path):
     (tmp_path / "mmlu" / "s" / "test-0.parquet").write_bytes(b"nonsense")
     with pytest.raises(InputError, match="cannot be read as Parquet"):
         get_task("mmlu", tmp_path).prompts("test")
+
+
+REDUX = [
+    ("Sound?", list("wxyz"), 1, "ok", None),
+    ("Unclear", list("wxyz"), 0, "bad_question_clarity", None),
+    ("None is right", list("wxyz"), 2, "no_correct_answer", None),
+    ("Wrong key", list("wxyz"), 2, "wrong_groundtruth", "3"),
+    ("Sound too?", list("wxyz"), 3, "ok", None),
+    ("Unclear too", [], None, "bad_question_clarity", None),
+]
+
+
+def redux(root, rows):
+    (root / "mmlu" / "anatomy").mkdir(parents=True)
+    keys = ("question", "choices", "answer", "error_type", "correct_answer")
+    columns = {k: [r[i] for r in rows] for i, k in enumerate(keys)}
+    pq.write_table(pa.table(columns), root / "mmlu/anatomy/test-00000-of-00001.parquet")
+    return get_task("mmlu", root)
+
+
+def test_questions_that_mmlu_redux_marks_as_wrong_are_left_out(tmp_path, capsys):
+    """As in lm-eval, which scored them (lm-evaluation-harness#3409)."""
+    task = redux(tmp_path, REDUX)
+    prompts = task.prompts("test")
+    assert [(p.id, p.reference["answer"]) for p in prompts] == [
+        ("mmlu-anatomy-0", 1),
+        ("mmlu-anatomy-4", 3),
+    ]
+    assert task.source()["left_out"] == {
+        "prompts": 4,
+        "why": "error_type is not ok",
+        "error_types": {"bad_question_clarity": 2, "no_correct_answer": 1, "wrong_groundtruth": 1},
+    }
+    assert main(["tasks", "show", "mmlu", "--data", str(tmp_path)]) == 0
+    assert (
+        "4 prompts (error_type is not ok: 2 bad_question_clarity, 1 no_correct_answer, "
+        "1 wrong_groundtruth)"
+    ) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [None, " "])
+def test_a_question_that_mmlu_redux_does_not_judge(error, tmp_path):
+    task = redux(tmp_path, [REDUX[0], ("?", list("wxyz"), 1, error, None)])
+    with pytest.raises(InputError, match=r"row 2 is no question of MMLU; expected an error_type"):
+        task.prompts("test")
+
+
+def test_no_sound_question(tmp_path):
+    with pytest.raises(InputError, match="holds no question whose error_type is ok"):
+        redux(tmp_path, REDUX[1:3]).prompts("test")
+
+
+@pytest.mark.parametrize("answers", [[0, 1], [True, False], [0.0, 1.0], ["A", "B"], ["0", "1"]])
+def test_an_answer_of_another_type(answers, tmp_path):
+    """True and 1.0 equal 1 in Python, and a letter is no index."""
+    rows = [(f"q{a}", "s", list("abcd"), a) for a in answers]
+    parquet(tmp_path / "mmlu" / "s" / "test-0.parquet", rows)
+    task = get_task("mmlu", tmp_path)
+    if type(answers[0]) is int:
+        assert [p.reference["answer"] for p in task.prompts("test")] == answers
+    else:
+        with pytest.raises(InputError, match="row 1 is no question of MMLU"):
+            task.prompts("test")

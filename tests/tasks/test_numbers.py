@@ -43,7 +43,7 @@ from veneer.tasks.word_problems import score_number
         ("1,000,000 people", "1000000"),
         ("1,00,000 rupees", "100000"),
         ("1, 2, 3", "3"),
-        ("1,2", "2"),
+        ("1,2", None),
         ("3 apples and 4 pears", "4"),
         ("**72**", "72"),
         ("x=9", "9"),
@@ -54,7 +54,7 @@ from veneer.tasks.word_problems import score_number
         ("", None),
         ("...", None),
         ("$", None),
-        ("2²", "2"),
+        ("2²", "4"),
     ],
 )
 def test_last_number(text, number):
@@ -78,6 +78,11 @@ def test_last_number(text, number):
         ("The answer is 3, since 1 + 2 = 3 and 2 + 2 = 4.", "3"),
         ("51", None),
         ("The answer is unknown, perhaps 5.", None),
+        ("The answer is 3. No, the answer is 18,5.", None),
+        ("The answer is one of 5.", None),
+        ("The answer is five to six.", None),
+        ("The answer is ten times 5.", None),
+        ("The answer is two hours and 30 minutes.", None),
         ("", None),
     ],
 )
@@ -152,9 +157,81 @@ def test_stated_number(text, number):
         ("５", "5"),
         # a comma behind the number (HELM#4337, omlx#3484)
         ("72 clips, altogether.", "72"),
-        # no number: a decimal comma is none in English, and neither is a word
-        ("1,5", "5"),
-        ("twelve", None),
+        # a comma between digits that parts no thousands: one number or two, which cannot be known
+        ("1,5", None),
+        ("It is 3, or 18,5", None),
+        ("12,345,67", None),
+        ("1234,567", None),
+        ("3,14159", None),
+        ("1,2,3", None),
+        ("$12,50", "12.5"),
+        ("$1,250", "1250"),
+        # money by another name
+        ("US$18", "18"),
+        ("18 USD", "18"),
+        ("R$18", "18"),
+        ("$1.8 M", "1800000"),
+        ("$1.8bn", "1800000000"),
+        ("$2m", "2000000"),
+        ("18 m", "18"),
+        ("3 millions", "3000000"),
+        ("18 hundred", "1800"),
+        ("18 lakh", "1800000"),
+        ("2 dozen", "24"),
+        # raised digits, and powers below 0 (10 would be the base alone)
+        ("10³", "1000"),
+        ("10⁻³", "1/1000"),
+        ("2.5×10³", "2500"),
+        ("10^{-3}", "1/1000"),
+        ("2^{12}", "4096"),
+        ("10^100", 10**100),
+        ("0^-1", None),
+        ("5 m²", "5"),
+        ("12cm³", "12"),
+        # fractions of longer numbers, and what is none
+        (r"\frac{1.5}{2}", "3/4"),
+        (r"\frac{-1}{2}", "-1/2"),
+        (r"\cfrac{1,000}{2}", "500"),
+        ("1⁄2", "1/2"),
+        ("1 1⁄2", "3/2"),
+        ("18 and a half", "37/2"),
+        ("18 and 1/2 dollars", "37/2"),
+        (r"x = \frac{a}{2}", None),
+        (r"\frac{\sqrt{3}}{2}", None),
+        (r"2\sqrt{3}", None),
+        ("4π", None),
+        # narrow blanks, LaTeX's, and full-width signs
+        ("18\u2006000", "18000"),
+        ("18\u2007000", "18000"),
+        (r"1\ 000", "1000"),
+        (r"1\;000", "1000"),
+        ("１，０００", "1000"),
+        ("１８．５", "18.5"),
+        # a dash of two signs is no minus, and a base is no number
+        ("the total--18 apples", "18"),
+        ("1011_2", "1011"),
+        # two units: the whole, not its last part
+        ("18 dollars and 50 cents", "18.5"),
+        ("$18 and 50 cents", "18.5"),
+        (r"18 \text{ dollars and } 50 \text{ cents}", "18.5"),
+        ("2 hours and 30 minutes", "2.5"),
+        ("2h 30m", "2.5"),
+        ("5 feet, 3 inches", "5.25"),
+        ("1 pound 4 ounces", "1.25"),
+        ("18 dollars and 50 apples", "50"),
+        ("It weighs 3 pounds. And 5 ounces", "5"),
+        ("10 ^ 3", "1000"),
+        # words: of a text that is nothing else
+        ("twelve", "12"),
+        (" Eighteen.", "18"),
+        ("twenty-five", "25"),
+        ("one hundred and five", "105"),
+        ("two thousand three hundred", "2300"),
+        ("minus five", "-5"),
+        ("eighteen of them", None),
+        ("one half", None),
+        ("two three", None),
+        ("twenty twelve", None),
     ],
 )
 def test_forms_that_public_extractors_misread(text, number):
@@ -192,6 +269,18 @@ def test_forms_that_public_extractors_misread(text, number):
         ("Answer\uff1a18 of 20", "18"),
         ("The answer is (20 - 2) = 18", "18"),
         ("The answer is (-2).", "-2"),
+        ("The answer is US$18 of 20.", "18"),
+        ("The answer is USD 18, not 20.", "18"),
+        ("The answer is Rs. 18 of 20.", "18"),
+        ("The answer is approximately 18, not 20.", "18"),
+        ("The answer is x = 18, y = 3", "18"),
+        ("The answer is $x = 18$ and 3", "18"),
+        ("answer = 18 of 20", "18"),
+        ("<answer>18</answer> of 20", "18"),
+        (r"So \boxed 18 of 20", "18"),
+        ("The answer is 18 dollars and 50 cents, 3 in all.", "18.5"),
+        ("3 and 4: the answer is eighteen.", "18"),
+        ("The answer is twenty-one apples, 3 too many.", "21"),
     ],
 )
 def test_statements_that_public_extractors_misread(text, number):
@@ -205,6 +294,15 @@ def test_a_scale_may_be_the_question_s_own_unit():
             "The answer is 4 million.", answer
         )
     assert not last_is("The budget is $4 million.", "4000")
+
+
+def test_two_units_are_one_number_in_either():
+    for answer in ("2.5", "150"):
+        assert last_is("It takes 2 hours and 30 minutes.", answer)
+        assert stated_is("The answer is 2 hours and 30 minutes.", answer)
+    for answer in ("2", "30"):
+        assert not last_is("It takes 2 hours and 30 minutes.", answer)
+        assert not stated_is("The answer is 2 hours and 30 minutes.", answer)
 
 
 def test_the_answers_of_a_task_s_file():
@@ -245,6 +343,15 @@ def test_every_gold_answer_of_the_real_data(data):
         "answer: 5 + " * 5000,
         "1 000" * 5000,
         "5" + " " * 50_000,
+        "1,2" * 30_000,
+        r"\frac{" * 20_000,
+        r"\frac{1}{" * 20_000,
+        r"\sqrt" * 20_000,
+        "5 hours and " * 10_000,
+        "5 dollars " + " " * 50_000,
+        "The answer is about " * 5000,
+        "the answer is one hundred and " * 3000,
+        "１，" * 20_000,
     ],
 )
 def test_long_answers_end(text):

@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import csv
+import random
 from collections import Counter
 
+import pytest
+
+from veneer.foundation.errors import InputError
 from veneer.tasks.registry import get_task
 from veneer.tasks.related import groups_of, near_copies
+
+
+def groups(task) -> set[frozenset[str]]:
+    """The texts of each group of related prompts."""
+    prompts = task.prompts("test")
+    of: dict[str, set[str]] = {}
+    for prompt, group in zip(prompts, task.related(prompts), strict=True):
+        of.setdefault(group, set()).add(prompt.text)
+    return {frozenset(texts) for texts in of.values()}
+
+
+def written(rows, folder):
+    """XSTest with these rows."""
+    path = folder / "xstest" / "xstest_prompts.csv"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return get_task("xstest", folder)
 
 
 def test_items_with_a_key_in_common_are_one_group_through_others_too():
@@ -51,3 +76,27 @@ def test_a_group_does_not_depend_on_what_stands_beside_it(data):
     task = get_task("xstest", data)
     prompts = task.prompts("test")
     assert task.related(prompts[:50]) == task.related(prompts)[:50]
+
+
+def test_xstest_s_pairs_do_not_depend_on_the_order_of_the_rows(data, tmp_path):
+    """Nor on rows that are missing; copies write the ids as v2-1, and pandas empty cells as nan."""
+    with (data / "xstest/xstest_prompts.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    task = get_task("xstest", data)
+    published = groups(task)
+    random.Random(0).shuffle(rows)
+    for row in rows:
+        row["id"], row["focus"] = f"v2-{row['id']}", row["focus"] or "nan"
+    assert groups(written(rows, tmp_path)) == published
+    fewer = groups(written(rows[:300], tmp_path))
+    assert sum(len(group) for group in fewer) == 300
+    assert all(any(group <= whole for whole in published) for group in fewer)
+
+
+def test_xstest_numbered_anew(data, tmp_path):
+    with (data / "xstest/xstest_prompts.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for number, row in enumerate(rows):
+        row["id"] = str(number)
+    with pytest.raises(InputError, match="row 1 has the id '0' and the type homonyms, whose publi"):
+        written(rows, tmp_path).prompts("test")

@@ -254,7 +254,10 @@ def _print_task(facts: dict[str, Any]) -> None:
 
 
 def _left_out(facts: dict[str, Any] | None) -> str:
-    return f"{facts['prompts']} prompts ({facts['why']})" if facts else ""
+    if not facts:
+        return ""
+    kinds = ", ".join(f"{n} {kind}" for kind, n in facts.get("error_types", {}).items())
+    return f"{facts['prompts']} prompts ({facts['why']}{': ' if kinds else ''}{kinds})"
 
 
 def _visible(text: str) -> str:

@@ -245,6 +245,11 @@ def _expected(header: Header, row: TaskRow, where: str) -> dict[str, Any]:
         return {"answer": _number(row.answer, where)}
     if header.judge:
         return {}
+    if isinstance(row.answer, float) and row.answer.is_integer():
+        raise InputError(
+            f"{where} has the answer {row.answer!r}, a number that was written in another way "
+            f'before; write the text that an answer should hold, such as "{row.answer:.0f}"'
+        )
     answers = [str(a) for a in (row.answer if isinstance(row.answer, list) else [row.answer])]
     for answer in answers:
         if is_blank(answer, header):
@@ -260,6 +265,12 @@ def _choice(row: TaskRow, where: str) -> dict[str, Any]:
     if len(set(choices)) < len(choices):
         raise InputError(f"{where} has a choice twice; give each once")
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
+        if str(answer) in choices and choices[answer] != str(answer):
+            raise InputError(
+                f"{where} has the answer {answer}, which is the index of {choices[answer]!r} and "
+                f'also a choice; write "{answer}" in quotes for the choice, or give choices that '
+                "are no such numbers"
+            )
         at = answer
     elif isinstance(answer, str) and answer in choices:
         at = choices.index(answer)

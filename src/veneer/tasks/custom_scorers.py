@@ -19,8 +19,12 @@ SECONDS = 2.0
 UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー々]"
 )
-# a place inside one number: before or behind the point of 5.5 and the comma of 1,234
-IN_A_NUMBER = regex.compile(r"(?<=\d)\.\d|(?<=\d\.)\d|(?<=\d),\d{3}(?!\d)|(?<=\d,)\d{3}(?!\d)")
+# a place inside one number: before or behind the point of 5.5 and the comma of 1,234, behind the
+# sign of -5 and the point of .5
+IN_A_NUMBER = regex.compile(
+    r"(?<=\d)\.\d|(?<=\d\.)\d|(?<=\d),\d{3}(?!\d)|(?<=\d,)\d{3}(?!\d)"
+    r"|(?<=(?:^|[\s($€£=:])(?:[-−–][$€£]?|[-−–]?\.))\d"
+)
 
 
 def scored(header: Header, prompt: Prompt, text: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, Pin, locate
 from veneer.tasks.safety import SafetyTask
-from veneer.tasks.tables import read_rows
+from veneer.tasks.tables import optional_text, read_rows
 from veneer.tasks.task import Better
 
 FILE = "harmbench/harmbench_behaviors_text_all.csv"
@@ -24,7 +24,7 @@ _PIN = Pin(
     "data/behavior_datasets/harmbench_behaviors_text_all.csv",
     "2745611872be3b2eab141e39bb328b8c1140dc3cd8d0a49da6174260d9ccbfb9",
 )
-FIELDS = ("Behavior", "FunctionalCategory", "SemanticCategory", "ContextString", "BehaviorID")
+FIELDS = ("Behavior", "FunctionalCategory", "SemanticCategory", "BehaviorID")
 Part = Literal["standard", "contextual", "copyright"]
 
 
@@ -60,8 +60,7 @@ class HarmBench(SafetyTask):
 
     def test_prompts(self) -> list[Prompt]:
         path = locate(self.origin, FILE, self.data)
-        texts = [name for name in FIELDS if name != "ContextString"]
-        rows = read_rows(path, FIELDS, texts=texts, id="BehaviorID")
+        rows = read_rows(path, FIELDS, texts=FIELDS, id="BehaviorID")
         part = [r for r in rows if r["FunctionalCategory"] == self.part]
         if not part:
             kinds = ", ".join(sorted({r["FunctionalCategory"] for r in rows}))
@@ -69,10 +68,15 @@ class HarmBench(SafetyTask):
                 f"{path} has no row whose FunctionalCategory is {self.part}, only {kinds}; "
                 "expected the file of all behaviours; get the file again"
             )
-        return [self._prompt(r) for r in part]
+        return [self._prompt(r, path) for r in part]
 
-    def _prompt(self, row: dict[str, str]) -> Prompt:
-        context = str(row["ContextString"]).strip()
+    def _prompt(self, row: dict[str, str], path: Path) -> Prompt:
+        context = optional_text(row.get("ContextString"))
+        if self.part == "contextual" and not context:
+            raise InputError(
+                f"{path} has no text under 'ContextString' for the behaviour {row['BehaviorID']}; "
+                "expected the context that a contextual behaviour asks about; get the file again"
+            )
         text = f"{context}\n\n---\n\n{row['Behavior']}" if context else row["Behavior"]
         return Prompt.from_text(
             f"harmbench-{row['BehaviorID']}",

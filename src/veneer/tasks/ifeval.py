@@ -12,6 +12,7 @@ import contextlib
 import functools
 import importlib
 import io
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,10 +32,11 @@ LONGEST = 32_768  # characters that are looked at: some checkers take quadratic 
 
 
 class Checkers(NamedTuple):
-    """checkable: ids of the instructions that can be checked here. strict, loose: (example, answer)
-    -> a result with follow_instruction_list."""
+    """checkable: ids of the instructions that can be checked here. takes: id -> the names of its
+    arguments. strict, loose: (example, answer) -> a result with follow_instruction_list."""
 
     checkable: frozenset[str]
+    takes: Mapping[str, frozenset[str]]
     example: Callable[..., Any]
     strict: Callable[..., Any]
     loose: Callable[..., Any]
@@ -113,6 +115,10 @@ class IFEval(Task):
                     f"{path} row {number} asks for {sorted(unknown)[0]!r}, for which lm-eval "
                     "has no checker"
                 )
+            arguments = [
+                _arguments(name, given, f"{path} row {number}")
+                for name, given in zip(instructions, arguments, strict=True)
+            ]
             if set(instructions) - checkable:
                 left_out += 1
                 continue
@@ -126,6 +132,46 @@ class IFEval(Task):
                 )
             )
         return prompts, left_out
+
+
+def _arguments(name: str, given: Any, where: str) -> dict[str, Any]:
+    """Return the arguments of an instruction: those that it takes, without the nulls with which the
+    hub's copy fills the others, and with whole numbers as such, which pandas writes as 3.0.
+
+    Raises InputError where one is missing or of another type: the checkers would draw one by
+    chance, or read a list written as text letter by letter.
+    """
+    if not isinstance(given, dict):
+        raise InputError(
+            f"{where} has the kwargs {given!r:.60} for {name}; expected an object for each "
+            "instruction; get the file again"
+        )
+    filled = {k: v for k, v in given.items() if v is not None and v != ""}
+    filled = {k: v for k, v in filled.items() if not (isinstance(v, float) and math.isnan(v))}
+    takes = checkers().takes[name]
+    if wrong := sorted(set(filled) ^ takes):
+        has = "has" if wrong[0] in filled else "lacks"
+        raise InputError(
+            f"{where} {has} the argument {wrong[0]!r} of {name}; expected "
+            f"{', '.join(sorted(takes)) or 'none'}; get the file again"
+        )
+    return {
+        k: _argument(k, v, f"{where} has the {k} {v!r:.60} for {name}") for k, v in filled.items()
+    }
+
+
+def _argument(key: str, value: Any, found: str) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    whole = key.startswith(("num_", "nth_")) or key.endswith("frequency")
+    listed = key in ("keywords", "forbidden_words")
+    kind, what = (
+        (int, "a whole number") if whole else (list, "a list") if listed else (str, "a text")
+    )
+    parts = value if listed and isinstance(value, list) else []
+    if type(value) is not kind or not value or not all(isinstance(v, str) and v for v in parts):
+        raise InputError(f"{found}; expected {what}; get the file again")
+    return value
 
 
 @contextlib.contextmanager
@@ -164,6 +210,10 @@ def checkers() -> Checkers:
         checkable -= set(NEED_PUNKT)
     return Checkers(
         frozenset(checkable),
+        {
+            name: frozenset(made(name).get_instruction_args_keys())
+            for name, made in instructions_registry.INSTRUCTION_DICT.items()
+        },
         utils.InputExample,
         utils.test_instruction_following_strict,
         utils.test_instruction_following_loose,

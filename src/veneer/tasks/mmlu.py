@@ -4,6 +4,7 @@ MIT). Measured only."""
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from veneer.foundation.files import sha256_file
 from veneer.foundation.reading.content import check_regular
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin
-from veneer.tasks.tables import in_turn
+from veneer.tasks.tables import in_turn, line_feeds
 from veneer.tasks.task import Better, Split, Task, check_split
 
 LETTERS = "ABCD"
@@ -24,13 +25,18 @@ LAYOUTS = (
     "from the hub: hf download cais/mmlu --repo-type dataset --revision COMMIT "
     "--local-dir DATA/mmlu)"
 )
+SOUND = "ok"  # the error_type of MMLU-Redux's sound questions
 Row = tuple[str, str, list[str], int]  # subject, question, choices, index of the right one
+Marked = tuple[str, str]  # subject, error_type: a question that MMLU-Redux found to be wrong
 
 
 @dataclass(frozen=True)
 class Mmlu(Task):
     """The subjects take turns. reference: {"choices"}, the letters as continuations, {"answer"}, an
     index, and {"group"}, the subject.
+
+    MMLU-Redux (Gema et al. 2024, arXiv 2406.04127) marks its questions in `error_type`: the sound
+    ones alone are prompts, as in lm-eval's task, and `source` counts the others.
 
     The data is read from the data folder alone: no commit of the hub's files is pinned, so
     none is downloaded.
@@ -52,22 +58,36 @@ class Mmlu(Task):
         check_split(split)
         if split == "train":
             return []
-        rows = [
+        sound = [(n, row) for n, row in _numbered(self._rows()) if len(row) == 4]
+        if not sound:
+            raise InputError(
+                f"{self._found()[0].parent} holds no question whose error_type is {SOUND}; "
+                "expected the whole of MMLU-Redux"
+            )
+        return [self._prompt(number, row) for number, row in in_turn(sound, lambda n: n[1][0])]
+
+    def _rows(self) -> list[Row | Marked]:
+        return [
             row
             for path in self._found()
             for row in (_csv if path.suffix == ".csv" else _parquet)(path)
-        ]
-        return [
-            self._prompt(number, row) for number, row in in_turn(_numbered(rows), lambda n: n[1][0])
         ]
 
     def group(self, prompt: Prompt) -> str | None:
         return prompt.reference["group"]
 
     def source(self) -> dict[str, Any]:
+        wrong = Counter(row[1] for row in self._rows() if len(row) == 2)
         return {
             "from": self.origin.repository,
             "files": [{"file": str(p), "sha256": sha256_file(p)} for p in self._found()],
+            "left_out": {
+                "prompts": wrong.total(),
+                "why": f"error_type is not {SOUND}",
+                "error_types": dict(sorted(wrong.items())),
+            }
+            if wrong
+            else None,
         }
 
     def in_folder(self) -> bool:
@@ -120,10 +140,10 @@ class Mmlu(Task):
         )
 
 
-def _numbered(rows: list[Row]) -> list[tuple[int, Row]]:
+def _numbered(rows: list[Row | Marked]) -> list[tuple[int, Row | Marked]]:
     """Return each row with its number within its subject."""
     count: dict[str, int] = {}
-    out = []
+    out: list[tuple[int, Row | Marked]] = []
     for row in rows:
         count[row[0]] = count.get(row[0], -1) + 1
         out.append((count[row[0]], row))
@@ -137,7 +157,8 @@ def _csv(path: Path) -> Iterator[Row]:
     check_regular(path, "a table of MMLU's questions")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            for number, row in enumerate(csv.reader(stream), 1):
+            for number, fields in enumerate(csv.reader(stream), 1):
+                row = [line_feeds(field) for field in fields]
                 if len(row) != 6 or row[5] not in tuple(LETTERS):
                     raise _broken(path, number, "a question, four choices and one of A, B, C, D")
                 yield subject, row[0], row[1:5], LETTERS.index(row[5])
@@ -147,7 +168,7 @@ def _csv(path: Path) -> Iterator[Row]:
         ) from None
 
 
-def _parquet(path: Path) -> Iterator[Row]:
+def _parquet(path: Path) -> Iterator[Row | Marked]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -160,17 +181,27 @@ def _parquet(path: Path) -> Iterator[Row]:
             "again"
         ) from None
     for number, row in enumerate(rows, 1):
-        subject, question, choices, answer = (
-            row.get(k) for k in ("subject", "question", "choices", "answer")
+        subject, question, choices, answer, mark = (
+            row.get(k) for k in ("subject", "question", "choices", "answer", "error_type")
         )
+        subject = subject or path.parent.name
+        if "error_type" in row and not (isinstance(mark, str) and mark.strip()):
+            raise _broken(path, number, f"an error_type, {SOUND} for a sound question")
+        if mark is not None and mark != SOUND:
+            yield subject, mark
+            continue
         texts = (
             isinstance(choices, list)
             and len(choices) == 4
             and all(isinstance(c, str) for c in choices)
         )
-        if not (isinstance(question, str) and texts and answer in range(4)):
+        if not (isinstance(question, str) and texts and _index(answer)):
             raise _broken(path, number, "question, four choices and an answer from 0 to 3")
-        yield subject or path.parent.name, question, choices, int(answer)
+        yield subject, question, choices, int(answer)
+
+
+def _index(answer: Any) -> bool:
+    return isinstance(answer, int) and not isinstance(answer, bool) and answer in range(4)
 
 
 def _broken(path: Path, number: int, expected: str) -> InputError:

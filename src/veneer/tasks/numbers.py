@@ -16,62 +16,115 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from veneer.tasks.number_words import number_in_words
+
 Value = Decimal | Fraction
 
-_MINUS = r"\-−–－"
+_MINUS = r"\-−–‒－﹣"
 _MONEY = r"\\?[$€£¥₹₩]"
 # what parts thousands: a comma, LaTeX's {,} and ,\! and \, an underscore, an apostrophe, blanks
-# that do not break a line
-_PART = r"(?:,\\!|,|\{,\}|\\,|_|['’]|[\u00a0\u2009\u202f])"
+# that do not break a line or are narrow
+_PART = r"(?:,\\!|,|\{,\}|\\[,;: ]|_|['’]|[\u00a0\u2004-\u200a\u202f])"
 # 12 345 678, 1 000; but not "2 300 g bags"
 _BLANK = r"(?:[ ]\d{3}(?!\d)(?:[ ]\d{3}(?!\d))+|[ ]0\d\d(?!\d))"
-# 1,234.50 (thousands, also 1,00,000), 1.234.567, 1.234,56, 12, 12.5, .5; a comma between other
-# digits separates numbers
+# 1,234.50 (thousands, also 1,00,000), 1.234.567, 1.234,56, 12, 12.5, .5
 _GROUPED = rf"\d{{1,3}}(?:{_PART}\d{{2,3}}){{0,20}}{_PART}\d{{3}}(?!\d)"
 _DIGITS = rf"""(?:
     \d{{1,3}}(?:\.\d{{3}})+,\d{{1,2}}(?!\d) | \d{{1,3}}(?:\.\d{{3}}){{2,9}}(?![\d.]*\d)
   | (?:{_GROUPED} | \d{{1,3}}{_BLANK} | \d+)(?:\.\d+)?
   | (?<![\w.)\]}}])\.\d+
 )"""
+# other digits with a comma between them are one number to one reader and several to another
+_CLEAR = r"""(?:
+    \d{1,3}(?:,\d{2,3}){0,20},\d{3}(?:\.\d+)? | \d{1,3}(?:\.\d{3})+,\d{1,2}
+)(?!\d|[.,]\d)"""
+_UNCLEAR = rf"(?!{_CLEAR})\d+(?:\.\d+)*(?:,\d+)+(?:\.\d+)?"
 # m2 is a unit, also behind its number as in 10m2
 _SQUARED = "|".join(rf"(?<=\b{u})|(?<=\d{u})" for u in ("m", "cm", "km", "mm", "ft"))
 _UNIT = rf"(?!(?:{_SQUARED})[23](?!\d))"
 _VULGAR = r"[¼-¾⅐-⅞]"
+_RAISED = r"[⁰¹²³⁴-⁹]"
+_OF = rf"[{_MINUS}]?(?:\d{{1,3}}(?:,\d{{3}}){{1,9}}|\d{{1,30}})(?:\.\d{{1,30}})?"
+_FRAC = r"\\[dtc]?frac\s*"
 _FRACTION = (
-    r"\\[dt]?frac\s*(?:\{\s*(?P<up>\d{1,30})\s*\}\s*\{\s*(?P<down>\d{1,30})\s*\}|(?P<up1>"
-    r"\d)\s*(?P<down1>\d))"
+    rf"{_FRAC}(?:\{{\s*(?P<up>{_OF})\s*\}}\s*\{{\s*(?P<down>{_OF})\s*\}}"
+    r"|(?P<up1>\d)\s*(?P<down1>\d))"
+)
+# what no rule here computes: a fraction or a root of other things, and pi
+_INNER = r"\{(?:[^{}]|\{[^{}]{0,60}\}){0,60}\}"
+_OTHER = (
+    rf"{_FRAC}{_INNER}\s*{_INNER}|\\sqrt\s*(?:\[[^\]]{{0,9}}\])?\s*(?:{_INNER}|\d)|\\pi\b|[√π]\d*"
 )
 _TEXT = r"\\(?:text|mathrm|textrm)\{\s*"
-_SCALE = rf"(?:{_TEXT}k\s*\}}|[kK]|(?:\\[,;]|\s)?(?:{_TEXT})?(?:thousand|million|billion|trillion))"
+_WORD = "(?:hundred|thousand|million|billion|trillion|lakh|crore|dozen)"
+_SCALE = rf"(?:{_TEXT}k\s*\}}|[kK]|(?:\\[,;]|\s)?(?:{_TEXT})?{_WORD}s?)"
+_SLASH = "[/⁄∕]"
 _number = re.compile(
     rf"""
-    (?<![\^])(?<!\^\{{)(?<!\^[{_MINUS}])(?<!\^\{{[{_MINUS}])(?<![A-Za-z}}]_)(?<![A-Za-z}}]_\{{)
+    (?<![\^])(?<!\^\{{)(?<!\^[{_MINUS}])(?<!\^\{{[{_MINUS}])(?<![A-Za-z0-9}}]_)(?<![A-Za-z0-9}}]_\{{)
     # neither an exponent nor an index; the sign:
-    (?P<sign>(?<![\w.)\]%}}])[{_MINUS}](?=[^\s])
+    (?P<sign>(?<![\w.)\]%}}{_MINUS}])[{_MINUS}](?=[^\s])
            | (?:(?<=[=(\[{{:])|(?<=[=(\[{{:]\ )|(?<=\bis\ ))[{_MINUS}]\ )?
     (?P<money>{_MONEY}\s?)?(?P<inner>(?<=[$€£¥₹₩])[{_MINUS}])?
     (?:
         {_FRACTION}
+      | (?P<other>{_OTHER})
       | (?P<vulgar>{_VULGAR})
+      | (?<!\d)(?P<unclear>{_UNCLEAR})
       | (?<!\d){_UNIT}(?P<digits>{_DIGITS})
         (?:
             (?P<part>{_VULGAR}) | \s?{_FRACTION.replace("up", "mixup").replace("down", "mixdown")}
-          | [ ](?P<over>\d{{1,9}})/(?P<under>\d{{1,9}})(?![\d/]|\.\d|,\d)
-          | (?<!/\d)(?<!/\d\d)(?<!/\d{{4}})/(?P<below>\d{{1,30}})(?![\d/]|\.\d|,\d)
+          | [ ](?:and[ ])?(?P<over>\d{{1,9}}){_SLASH}(?P<under>\d{{1,9}})(?![\d/]|\.\d|,\d)
+          | [ ]and[ ](?P<half>an?[ ]half|one[ ]half|{_VULGAR})
+          | (?<!/\d)(?<!/\d\d)(?<!/\d{{4}}){_SLASH}(?P<below>\d{{1,30}})(?![\d/]|\.\d|,\d)
           | [eE](?P<e>[+{_MINUS}]?\d{{1,3}})(?!\w)
-          | \s*(?:\\times|\\cdot|×|\*|x)\s*10\s*\^\s*\{{?\s*(?P<ten>[{_MINUS}]?\d{{1,3}})\s*\}}?
-          | \^\s*\{{?(?P<power>\d{{1,2}})\}}?
+          | \s*(?:\\times|\\cdot|×|\*|x)\s*10\s*
+            (?:\^\s*\{{?\s*(?P<ten>[{_MINUS}]?\d{{1,3}})\s*\}}?|(?P<tens>⁻?{_RAISED}{{1,3}}))
+          | [ ]?\^\s*\{{?\s*(?P<power>[{_MINUS}]?\d{{1,3}})(?!\d)\s*\}}?
+          | (?P<raised>⁻?{_RAISED}{{1,3}})
         )?
-        (?P<scale>{_SCALE}(?![A-Za-z0-9])|(?<=\d)[MB](?![A-Za-z0-9]))?
+        (?P<scale>(?:{_SCALE}|(?(money)(?<=\d)(?:\s?(?:[MB]|bn|mn)|m)|(?!)))(?![A-Za-z0-9]))?
     )
     """,
     re.VERBOSE,
 )
+# 18 dollars and 50 cents: the large unit, the small one, and how many of it are in the large one
+_UNITS = (
+    (r"dollars?|bucks?|euros?|pounds?", r"cents?|pence", 100),
+    (r"years?", r"months?", 12),
+    (r"weeks?", r"days?", 7),
+    (r"days?", r"hours?|hrs?", 24),
+    (r"hours?|hrs?|h", r"minutes?|mins?|m", 60),
+    (r"minutes?|mins?", r"seconds?|secs?", 60),
+    (r"feet|foot|ft", r"inch(?:es)?", 12),
+    (r"pounds?|lbs?", r"ounces?|oz", 16),
+    (r"met(?:er|re)s?|m", r"centimet(?:er|re)s?|cm", 100),
+    (r"kilograms?|kg", r"grams?|g", 1000),
+)
+_GAP = rf"(?:\s|\\[,;: ]|{_TEXT}|\}}){{0,9}}"
+_pairs = [
+    (
+        re.compile(rf"{_GAP}(?P<large>{large})\b,?{_GAP}(?:and\b)?{_GAP}", re.IGNORECASE),
+        re.compile(rf"{_GAP}(?:{small})\b", re.IGNORECASE),
+        ratio,
+    )
+    for large, small, ratio in _UNITS
+]
+_and = re.compile(rf"{_GAP}and\b{_GAP}", re.IGNORECASE)  # $18 and 50 cents
+_wide = re.compile(r"[０-９][０-９．，]*")
 # signs, quotes and brackets that may stand before a stated answer, and a full-width colon
-_BEFORE = r"[\s:\uff1a=*_`~≈+\"'“‘«(\[]*"
+_OPEN = r"[\s:\uff1a=*_`~≈+\"'“‘«(\[]*"
+# words that change nothing, x =, and the name of a currency
+_LEAD = (
+    r"(?:(?:about|approximately|around|roughly|exactly|simply|therefore|thus|equal\s+to|"
+    r"a\s+total\s+of)\b,?|\\?\$?[a-z]\s*=|(?:US|CA?|AU?|HK|NZ|S|R)(?=\\?\$)|"
+    rf"(?:US|CA|AU|HK|NZ)D\b|EUR\b|GBP\b|INR\b|Rs\.?){_OPEN}"
+)
 _marker = re.compile(
-    rf"(?:####|\banswer\s+is\b|\banswer[*_\s]*[:\uff1a]){_BEFORE}"
-    r"(?:\\?\$?\$?\\(?:boxed|fbox)\{|\$\$|\\\(|\\\[|\\(?![a-z$]))?\s*",
+    rf"(?:####|<answer>|\banswers?\s+(?:is|are)\b|\banswers?[*_\s]*[:\uff1a=]|\\boxed(?=[\s\d])){_OPEN}"
+    rf"(?:{_LEAD})?"
+    r"(?:\\?\$?\$?\\(?:boxed|fbox)\{|\$\$|\\\(|\\\[|\\(?![a-z$]))?\s*"
+    rf"(?:{_LEAD})?",
     re.IGNORECASE,
 )
 _box = re.compile(r"\\(?:boxed|fbox)\s*\{")
@@ -82,6 +135,13 @@ _step = re.compile(
 )
 _SCALES = {
     "k": 10**3,
+    "dozen": 12,
+    "hundred": 100,
+    "lakh": 10**5,
+    "crore": 10**7,
+    "m": 10**6,
+    "mn": 10**6,
+    "bn": 10**9,
     "thousand": 10**3,
     "million": 10**6,
     "M": 10**6,
@@ -96,12 +156,16 @@ _LONGEST_POWER = 30  # digits of a number that is raised to a power
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """A number read from a text. value: with its scale, 1,200 of "1.2k". bare: without it, for an
-    answer that counts in thousands. end: the index behind it."""
+    """A number read from a text. values: what it may mean, the likeliest first: 1,200 of "1.2k" and
+    1.2, for an answer that counts in thousands; none where it cannot be known, as of "18,5". end:
+    the index behind it."""
 
-    value: Value
-    bare: Value
+    values: tuple[Value, ...]
     end: int
+
+    @property
+    def value(self) -> Value | None:
+        return self.values[0] if self.values else None
 
 
 def cut(text: str, marks: Sequence[str]) -> str:
@@ -147,18 +211,26 @@ def plain_decimal(text: str) -> str | None:
 
 
 def _is(reading: _Reading | None, answer: str) -> bool:
-    return reading is not None and (equal(reading.value, answer) or equal(reading.bare, answer))
+    return reading is not None and any(equal(value, answer) for value in reading.values)
 
 
 def _last(text: str) -> _Reading | None:
-    return next(iter(deque(_readings(text), maxlen=1)), None)
+    """Return the last number; of a text that is a number in words, that one."""
+    last = next(iter(deque(_readings(text), maxlen=1)), None)
+    return last or _in_words(text, alone=True)
 
 
 def _readings(text: str) -> Iterator[_Reading]:
-    at = 0
+    text, at = _narrow(text), 0
     while match := _number.search(text, at):
-        yield _value(match)
-        at = match.end()
+        reading = _value(text, match)
+        yield reading
+        at = reading.end
+
+
+def _narrow(text: str) -> str:
+    """Return the text with full-width digits, and the signs between them, as the usual ones."""
+    return _wide.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
 
 
 def _stated(text: str) -> _Reading | None:
@@ -173,9 +245,9 @@ def _stated(text: str) -> _Reading | None:
 
 
 def _behind(text: str, at: int) -> _Reading | None:
-    behind = _joined.sub(_without_blanks, text[at : at + LONGEST])
+    behind = _joined.sub(_without_blanks, _narrow(text[at : at + LONGEST]))
     match = _number.match(behind)
-    return _result(behind, _value(match)) if match else None
+    return _result(behind, _value(behind, match)) if match else _in_words(behind)
 
 
 def _inside(text: str, at: int) -> _Reading | None:
@@ -206,43 +278,90 @@ def _result(text: str, first: _Reading) -> _Reading:
         match = _number.match(text, step.end())
         if match is None:
             break
-        reading = _value(match)
+        reading = _value(text, match)
         open_ = step["op"] not in "=≈"
         result = result if open_ else reading
-        at = match.end()
+        at = reading.end
     return first if open_ else result
 
 
-def _value(match: re.Match[str]) -> _Reading:
-    bare = (
+def _value(text: str, match: re.Match[str]) -> _Reading:
+    """Return the number of a match in `text`, with the smaller unit behind it."""
+    bare = _bare(match)
+    if bare is None:
+        return _Reading((), match.end())
+    if match["sign"] or match["inner"]:
+        bare = bare.copy_negate() if isinstance(bare, Decimal) else -bare
+    scale = _scale(match)
+    if scale != 1:
+        return _Reading((Fraction(bare) * scale, bare), match.end())
+    return _with_small_unit(text, match, bare) or _Reading((bare,), match.end())
+
+
+def _with_small_unit(text: str, match: re.Match[str], large: Value) -> _Reading | None:
+    """Return 18.5 and 1,850, as which a question may count, of "18 dollars and 50 cents"; None
+    where there is no smaller unit."""
+    for place, (between, small, ratio) in enumerate(_pairs):
+        joint = between.match(text, match.end())
+        if joint is None and place == 0 and match["money"]:
+            joint = _and.match(text, match.end())
+        part = _number.match(text, joint.end()) if joint else None
+        unit = small.match(text, part.end()) if part else None
+        if part and unit and not part["sign"] and (more := _bare(part)) is not None:
+            parts = Fraction(more) if large >= 0 else -Fraction(more)
+            return _Reading(
+                (Fraction(large) + parts / ratio, Fraction(large) * ratio + parts), unit.end()
+            )
+    return None
+
+
+def _bare(match: re.Match[str]) -> Value | None:
+    """Return the value of a match without its sign and scale; None where it cannot be known."""
+    if match["other"]:
+        return None
+    if match["unclear"]:
+        cents = match["money"] and re.fullmatch(r"(\d+),(\d\d)", match["unclear"])
+        return Decimal(f"{cents[1]}.{cents[2]}") if cents else None
+    return (
         _fraction(match["up"], match["down"], match["up1"], match["down1"])
         or _vulgar(match["vulgar"])
         or _decimal(match)
     )
-    if match["sign"] or match["inner"]:
-        bare = bare.copy_negate() if isinstance(bare, Decimal) else -bare
-    scale = _scale(match)
-    return _Reading(bare if scale == 1 else Fraction(bare) * scale, bare, match.end())
 
 
-def _decimal(match: re.Match[str]) -> Value:
+def _decimal(match: re.Match[str]) -> Value | None:
     """Return the value of the digits and what belongs to them; of a fraction over 0, what stands
-    above it."""
-    value = Decimal(_plain(match["digits"] or match["up"] or match["up1"]))
+    above it; None for 0 to a power below 0."""
+    value = _as_decimal(match["digits"] or match["up"] or match["up1"])
     part = (
         _fraction(match["mixup"], match["mixdown"], match["mixup1"], match["mixdown1"])
         or _fraction(match["over"], match["under"])
         or _vulgar(match["part"])
+        or _vulgar(match["half"] and ("½" if "half" in match["half"] else match["half"]))
     )
     if part is not None:  # "3 4/2" are two numbers, of which the last counts
-        return Fraction(value) + part if part < 1 and "." not in match["digits"] else part
+        return Fraction(value) + part if 0 < part < 1 and "." not in match["digits"] else part
     if match["below"]:
         return Fraction(value) / int(match["below"]) if int(match["below"]) else value
-    if tens := match["e"] or match["ten"]:
-        return Fraction(value) * Fraction(10) ** int(re.sub(f"[{_MINUS}]", "-", tens))
-    if match["power"] and len(match["digits"]) <= _LONGEST_POWER:
-        return Fraction(value) ** int(match["power"])
+    if tens := match["e"] or match["ten"] or match["tens"]:
+        return Fraction(value) * Fraction(10) ** _exponent(tens)
+    power = match["power"] or match["raised"]
+    if power and len(match["digits"]) <= _LONGEST_POWER:
+        return Fraction(value) ** _exponent(power) if value or _exponent(power) >= 0 else None
     return value
+
+
+def _exponent(text: str) -> int:
+    """Return 3 of "3", "+3" and "³"."""
+    return int(re.sub(f"[{_MINUS}]", "-", unicodedata.normalize("NFKC", text)))
+
+
+def _in_words(text: str, alone: bool = False) -> _Reading | None:
+    """Return the number in words with which a text begins; alone: and which is all of it."""
+    found = number_in_words(text)
+    if found is None or (alone and re.search(r"\w", text[found[1] :])):
+        return None
+    return _Reading((Decimal(found[0]),), found[1])
 
 
 def _vulgar(sign: str | None) -> Fraction | None:
@@ -252,18 +371,19 @@ def _vulgar(sign: str | None) -> Fraction | None:
     )
 
 
-def _plain(digits: str) -> str:
-    """Return the digits with a decimal point and nothing else between them."""
-    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d{1,2}", digits):
-        return digits.replace(".", "").replace(",", ".")
-    if re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", digits):
-        return digits.replace(".", "")
-    return re.sub(r"[^\d.]", "", digits)
+def _as_decimal(digits: str) -> Decimal:
+    """Return the value of digits with whatever parts their thousands."""
+    digits = re.sub(f"[{_MINUS}]", "-", digits)
+    if re.fullmatch(r"-?\d{1,3}(?:\.\d{3})+,\d{1,2}", digits):
+        digits = digits.replace(".", "").replace(",", ".")
+    elif re.fullmatch(r"\d{1,3}(?:\.\d{3}){2,}", digits):
+        digits = digits.replace(".", "")
+    return Decimal(re.sub(r"[^\d.-]", "", digits))
 
 
 def _fraction(*parts: str | None) -> Fraction | None:
-    given = [int(p) for p in parts if p]
-    return Fraction(given[0], given[1]) if len(given) == 2 and given[1] else None
+    given = [Fraction(_as_decimal(p)) for p in parts if p]
+    return given[0] / given[1] if len(given) == 2 and given[1] else None
 
 
 def _scale(match: re.Match[str]) -> int:
@@ -272,6 +392,4 @@ def _scale(match: re.Match[str]) -> int:
     if not match["scale"]:
         return 1
     word = re.sub(r"\\(?:text|mathrm|textrm)|[\\{}\s,;]", "", match["scale"])
-    if word in ("M", "B") and not match["money"]:
-        return 1
-    return _SCALES[word if word in _SCALES else word.lower()]
+    return _SCALES[word if word in _SCALES else word.lower().removesuffix("s")]

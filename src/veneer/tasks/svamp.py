@@ -21,7 +21,7 @@ _PIN = Pin(
     "SVAMP.json",
     "5be77703a6d891ae476d7c082787ad361392aa02453b132516cdd5f4e7934e3e",
 )
-TRAIN = 700  # neighbours in the file are variants of each other, so the split is by position
+TRAIN = 700  # neighbours are variants of each other, so the split is by the number in the ID
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,12 @@ class Svamp(WordProblems):
                 f"the first {TRAIN} are the train prompts and the others the test prompts; get the "
                 "file again"
             )
-        first = 0 if split == "train" else TRAIN
-        part = rows[:TRAIN] if split == "train" else rows[TRAIN:]
-        return [self._problem(r, f"{path} row {n}") for n, r in enumerate(part, first + 1)]
+        numbered = [(_number(r["ID"], f"{path} row {n}"), n, r) for n, r in enumerate(rows, 1)]
+        return [
+            self._problem(r, f"{path} row {n}")
+            for number, n, r in sorted(numbered, key=lambda row: row[0])
+            if (number <= TRAIN) == (split == "train")
+        ]
 
     def _problem(self, row: dict[str, Any], where: str) -> Prompt:
         id = f"svamp-{row['ID']}"
@@ -62,6 +65,17 @@ class Svamp(WordProblems):
         line = f"{equation(row['Equation'])} = {answer}"
         reply = f"Let's work it out. {line}. The answer is {answer}."
         return self.problem(id, question(row), answer, equations=[line], reply=reply)
+
+
+def _number(id: Any, where: str) -> int:
+    """Return 51 of chal-51."""
+    match = re.fullmatch(r"chal-([0-9]{1,4})", str(id).strip())
+    if match is None:
+        raise InputError(
+            f"{where} has the ID {id!r}; expected chal-1 to chal-1000, which tell the train "
+            "problems from the test problems; get the file again"
+        )
+    return int(match[1])
 
 
 def question(row: dict[str, Any]) -> str:

@@ -11,6 +11,15 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.reading import open_rows
 
 Row = TypeVar("Row")
+NOT_A_NUMBER = ("nan", "NaN", "<NA>")  # an empty cell that pandas wrote as text
+EMPTY = (*NOT_A_NUMBER, "None", "null", "NULL")
+
+
+def optional_text(value: Any) -> str:
+    """Return the text of a cell that may be empty: "" for null, NaN and the words that programs
+    write for them."""
+    text = "" if value is None or value != value else str(value).strip()
+    return "" if text in EMPTY else text
 
 
 def read_rows(
@@ -18,11 +27,13 @@ def read_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of a file of any kind that `veneer.foundation.reading` reads, each with at
     least `fields`. texts: those of them that hold a text which is not blank. id: the one that
-    differs in every row. Raises InputError."""
+    differs in every row. Line breaks inside a text are line feeds, also of a file that was
+    converted for Windows. Raises InputError, also where two rows are the same: each prompt would
+    count twice."""
     wanted = tuple(fields)
     expected = f"a table whose rows hold {', '.join(wanted)}"
     try:
-        rows: list[Any] = [row for _, row in open_rows(path, expected).each(None)]
+        rows = [_with_line_feeds(row) for _, row in open_rows(path, expected).each(None)]
     except InputError as error:
         reason = str(error).removeprefix(f"{path} ")
         raise InputError(
@@ -40,13 +51,25 @@ def read_rows(
     _check_texts(path, rows, texts)
     if id is not None:
         _check_ids(path, rows, id)
+    _check_once(path, rows, wanted)
     return rows
+
+
+def line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _with_line_feeds(row: Any) -> Any:
+    if not isinstance(row, dict):
+        return row
+    return {k: line_feeds(v) if isinstance(v, str) else v for k, v in row.items()}
 
 
 def _check_texts(path: Path, rows: Sequence[dict[str, Any]], texts: Sequence[str]) -> None:
     for number, row in enumerate(rows, 1):
         for name in texts:
-            if not isinstance(row[name], str) or not row[name].strip():
+            text = row[name].strip() if isinstance(row[name], str) else ""
+            if not text or text in NOT_A_NUMBER:
                 raise InputError(
                     f"{path} row {number} has no text under {name!r}, but {row[name]!r:.60}; "
                     "expected a text that is not blank; get the file again"
@@ -61,6 +84,17 @@ def _check_ids(path: Path, rows: Sequence[dict[str, Any]], id: str) -> None:
             raise InputError(
                 f"{path} row {number} has the {id} {row[id]!r}, as has row {first}; expected "
                 "each row to have its own; get the file again"
+            )
+
+
+def _check_once(path: Path, rows: Sequence[dict[str, Any]], fields: Sequence[str]) -> None:
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, 1):
+        content = repr([row[f] for f in fields])
+        if (first := seen.setdefault(content, number)) != number:
+            raise InputError(
+                f"{path} row {number} is the same as row {first}; expected each row once; get the "
+                "file again"
             )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal
 
+from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.tables import in_turn
 from veneer.tasks.task import Better, Split, Task, check_split
@@ -83,6 +84,12 @@ class ToxiGen(Task):
     def _lines(self, split: Split) -> dict[str, list[tuple[int, str]]]:
         """file -> (number, text) of its prompts of a split."""
         lines = {f: read_lines(f, self.data) for f in FILES}
+        for file, texts in lines.items():
+            if self.by != "statements" and len(texts) <= TRAIN:
+                raise InputError(
+                    f"toxigen/{file}_1k.txt holds {len(texts)} lines; expected the whole file, "
+                    f"1000 lines, of which the first {TRAIN} are train prompts; get the file again"
+                )
         if self.by == "statements":
             part = parts(lines, self.seed)
             return {f: reduced(texts, part, split) for f, texts in lines.items()}

@@ -99,6 +99,8 @@ def read_lines(file: str, data: Path | None) -> list[str]:
         raise InputError(
             f"{path} cannot be read ({error}); expected one prompt per line; get the file again"
         ) from None
+    if blank := next((n for n, line in enumerate(lines, 1) if not line.strip()), None):
+        raise InputError(f"{path} line {blank} is blank; expected a prompt; get the file again")
     return [line.replace("\\n", "\n") for line in lines]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import NAMED
 from veneer.tasks.task import Better, Split, Task, check_split
@@ -50,6 +51,11 @@ class TruthfulQAChoice(Task):
                 for a in dict.fromkeys(answers(row["Incorrect Answers"]))
                 if a != row["Best Answer"].strip()
             ]
+            if not choices:
+                raise InputError(
+                    f"the question {row['Question']!r:.80} has no incorrect answer beside the best "
+                    "one, which would always be chosen; expected one at least"
+                )
             place = i % (len(choices) + 1)
             choices.insert(place, row["Best Answer"].strip())
             out.append(
