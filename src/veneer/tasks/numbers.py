@@ -38,7 +38,7 @@ _DIGITS = rf"""(?:
 _CLEAR = r"""(?:
     \d{1,3}(?:,\d{2,3}){0,20},\d{3}(?:\.\d+)? | \d{1,3}(?:\.\d{3})+,\d{1,2}
 )(?!\d|[.,]\d)"""
-_UNCLEAR = rf"(?!{_CLEAR})\d+(?:\.\d+)*(?:,\d+)+(?:\.\d+)?"
+_UNCLEAR = rf"(?!{_CLEAR})\d+(?:\.\d+){{0,9}}(?:,\d+)+(?:\.\d+)?"
 # m2 is a unit, also behind its number as in 10m2
 _SQUARED = "|".join(rf"(?<=\b{u})|(?<=\d{u})" for u in ("m", "cm", "km", "mm", "ft"))
 _UNIT = rf"(?!(?:{_SQUARED})[23](?!\d))"
