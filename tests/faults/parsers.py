@@ -31,6 +31,7 @@ from veneer.report.load import load
 from veneer.studies.overton.viewpoints import read_viewpoints
 from veneer.systems.partial_file import PartialFile
 from veneer.systems.responses import read_responses
+from veneer.systems.stamp import Stamp
 from veneer.tasks.custom import CustomTask, is_task_file
 
 AT = Path(tempfile.mkdtemp(prefix="veneer-fuzz-"))
@@ -157,7 +158,7 @@ def _own(data: bytes) -> None:
 
 
 def _part(data: bytes) -> None:
-    part = PartialFile(_file("answers.jsonl.part", data), "stamp", [[0, 1], [2]])
+    part = PartialFile(_file("answers.jsonl.part", data), Stamp("stamp"), [[0, 1], [2]])
     part.close(remove=False)
 
 

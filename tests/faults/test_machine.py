@@ -197,6 +197,7 @@ def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
     """While one process holds the lock, every command that writes there is refused; the lock of a
     dead process holds nobody up."""
     from veneer.systems.partial_file import PartialFile
+    from veneer.systems.stamp import Stamp
 
     for name in ("capture", "extract", "measure", "run"):
         out = tmp_path / name
@@ -208,7 +209,7 @@ def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
                     runner.run(*words(name, made, out))
                 )
                 assert [p.name for p in out.iterdir()] == [".lock"]
-    part = PartialFile(tmp_path / "answers.jsonl.part", "of the first", [[0]])
+    part = PartialFile(tmp_path / "answers.jsonl.part", Stamp("of the first"), [[0]])
     with tally.fault("two commands in one folder"):
         ended = runner.run(
             "generate",

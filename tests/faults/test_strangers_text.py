@@ -26,6 +26,7 @@ from veneer.models import templates
 from veneer.models.templates import render
 from veneer.report import write_report
 from veneer.systems.partial_file import PartialFile
+from veneer.systems.stamp import Stamp
 
 NAMES = [
     "../escaped",
@@ -490,7 +491,7 @@ def test_a_part_that_is_somebody_elses_is_left(tmp_path, tally):
         path = tmp_path / "x.part"
         path.write_bytes(b"\x00\x01 not ours")
         with pytest.raises(InputError, match="no file of unfinished answers"):
-            PartialFile(path, "stamp", [[0]])
+            PartialFile(path, Stamp("stamp"), [[0]])
         assert path.read_bytes() == b"\x00\x01 not ours"
 
 

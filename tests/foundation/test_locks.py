@@ -17,6 +17,7 @@ from veneer.foundation import locks
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock, write_atomically, write_folder, write_text
 from veneer.systems.partial_file import PartialFile
+from veneer.systems.stamp import Stamp
 
 WITHOUT = ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "EINVAL", "EBADF")
 
@@ -129,11 +130,11 @@ def test_one_of_many_contenders_at_a_time(no_flock, tmp_path):
 
 def test_files_of_answers_and_replies_without_flock(no_flock, tmp_path):
     answers = tmp_path / "answers.jsonl.part"
-    first = PartialFile(answers, "stamp", [[0]])
+    first = PartialFile(answers, Stamp("stamp"), [[0]])
     with pytest.raises(InputError, match="another veneer command is writing"):
-        PartialFile(answers, "stamp", [[0]])
+        PartialFile(answers, Stamp("stamp"), [[0]])
     first.close(remove=False)
-    PartialFile(answers, "stamp", [[0]]).close(remove=True)
+    PartialFile(answers, Stamp("stamp"), [[0]]).close(remove=True)
     cache = Cache(tmp_path / "replies.log")
     cache.put("key", {"text": "a"})
     assert Cache(tmp_path / "replies.log").get("key") == {"text": "a"}

@@ -14,6 +14,7 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import folder_lock, write_atomically, write_folder, write_text
 from veneer.foundation.write_failures import MACHINE, PLACE, machine_failure, write_failure
 from veneer.systems.partial_file import PartialFile
+from veneer.systems.stamp import Stamp
 
 WRITERS = {
     "file": lambda at: write_text(at / "out", "whole"),
@@ -53,7 +54,7 @@ def test_a_limit_on_the_size_of_a_file(tmp_path):
         "safetensors": lambda: write_atomically(
             tmp_path / "a", lambda p: save_file({"a": torch.zeros(10000)}, p)
         ),
-        "answers": lambda: PartialFile(tmp_path / "b", "x" * 10000, [[0]]),
+        "answers": lambda: PartialFile(tmp_path / "b", Stamp("x" * 10000), [[0]]),
     }
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
@@ -78,7 +79,7 @@ def test_a_name_that_is_too_long_and_a_file_in_the_way(tmp_path):
         with pytest.raises(InputError, match=words), folder_lock(out):
             pass
         with pytest.raises(InputError, match=words):
-            PartialFile(out, "a", [])
+            PartialFile(out, Stamp("a"), [])
     with pytest.raises(InputError, match="is a folder"):
         write_text(tmp_path, "a")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from tiny import tiny
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement
-from veneer.studies.inputs_on_disk import NOTE, SLICE, SLICES, model_files
+from veneer.models.on_disk import NOTE, SLICE, SLICES, _files, _hash, contents
 from veneer.studies.runner import run_study
 from veneer.tasks.registry import get_task
 
@@ -76,7 +76,11 @@ def train_again():
     save_file(tensors, "model/model.safetensors", metadata={"format": "pt"})
 
 
-CHANGES = {"task capitals": edit_task, "model, ": edit_config, "model, which": train_again}
+CHANGES = {
+    "task capitals": edit_task,
+    r"model \(rope_parameters.rope_theta of config.json: 10000.0 there, 500000.0": edit_config,
+    "model, which": train_again,
+}
 
 
 @pytest.mark.parametrize("cut", [False, True])
@@ -118,6 +122,46 @@ def test_a_folder_of_an_earlier_version_is_read(study):
     assert len(run_study(study, "out", progress=False)) == 1
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_the_one_hash_of_an_earlier_version_is_compared(study, edited):
+    run_study(study, "out", progress=False)
+    record = json.loads(Path("out/run.json").read_text())
+    record[NOTE] = {"model": _hash(_files("model"), whole=True)}
+    Path("out/run.json").write_text(json.dumps(record))
+    if edited:
+        edit_config()
+        with pytest.raises(InputError, match="other contents of model, which"):
+            run_study(study, "out", progress=False)
+    else:
+        assert len(run_study(study, "out", progress=False)) == 1
+
+
+def test_the_same_files_written_again_are_the_same(study):
+    run_study(study, "out", progress=False)
+    for name in ("config.json", "generation_config.json", "tokenizer.json"):
+        path = Path("model") / name
+        found = json.loads(path.read_text())
+        if name != "tokenizer.json":
+            found |= {"transformers_version": "4.40.0", "_comment": "as released"}
+        if name == "config.json":
+            found |= {"use_cache": False, "torch_dtype": found.pop("dtype")}
+        path.write_text(json.dumps(dict(reversed(found.items())), indent=4))
+    assert len(run_study(study, "out", progress=False)) == 1 == len(study.measured)
+
+
+def test_a_capture_that_was_made_again_is_told_apart(study):
+    study.model = "capture"
+    Path("capture").mkdir()
+    Path("capture/manifest.json").write_text(json.dumps({"kind": "capture", "seed": 0}))
+    Path("capture/shard-00000.json").write_text(json.dumps({"sha256": "a"}))
+    run_study(study, "out", progress=False)
+    Path("capture/noise.json").write_text("[]")
+    assert len(run_study(study, "out", progress=False)) == 1
+    Path("capture/shard-00000.json").write_text(json.dumps({"sha256": "b"}))
+    with pytest.raises(InputError, match="other contents of capture, which changed"):
+        run_study(study, "out", progress=False)
+
+
 def test_an_adapter_and_a_large_file_are_told_apart(tmp_path):
     adapter = tmp_path / "adapter"
     adapter.mkdir()
@@ -127,9 +171,9 @@ def test_an_adapter_and_a_large_file_are_told_apart(tmp_path):
     base = tmp_path / "base.gguf"
     base.write_bytes(b"GGUF")
     name = f"{adapter}@{base}"
-    before = dict(model_files({"also": [{"x": name}], "tasks": ["lab-sums"], "n": 1}))
+    before = dict(contents({"also": [{"x": name}], "tasks": ["lab-sums"], "n": 1}))
     assert set(before) == {str(adapter), str(base)}
     weights[-1] = 1
     (adapter / "adapter_model.safetensors").write_bytes(bytes(weights.numpy()))
-    after = dict(model_files([name]))
+    after = dict(contents([name]))
     assert after[str(base)] == before[str(base)] and after[str(adapter)] != before[str(adapter)]

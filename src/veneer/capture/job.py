@@ -23,6 +23,7 @@ from veneer.foundation.files import (
     sha256_text,
 )
 from veneer.foundation.memory import halving
+from veneer.models.computation import COMPUTATION, computations
 from veneer.models.control_tokens import warn_of_control_tokens
 from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat
@@ -35,6 +36,9 @@ NO_MEMORY = (
     "memory ran out for a single prompt; use a smaller model, a shorter --max-new-tokens, or more "
     "memory"
 )
+
+
+TEACHERS = ("teacher", "small teacher")  # the models of a teacher: a shifted one has two
 
 
 @dataclass(frozen=True)
@@ -226,6 +230,7 @@ def make_manifest(
     import transformers
 
     head, facts = base.head, teacher.facts()
+    parts = {"base": base, **dict(zip(TEACHERS, teacher.models, strict=False))}
     ignored = {lm.name: names for lm in teacher.models if (names := left_out(lm, config.sampling))}
     return {
         "kind": "capture",
@@ -243,6 +248,7 @@ def make_manifest(
         "config": config.facts(),
         "prompts_sha256": prompts_hash,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        COMPUTATION: computations(parts),
         "plan": plan,
         **({"settings_not_applied": ignored} if ignored else {}),
     }

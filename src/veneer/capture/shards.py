@@ -44,6 +44,7 @@ from veneer.foundation.files import (
     write_json,
     write_text,
 )
+from veneer.models.computation import COMPUTATION
 
 SCHEMA = 1
 
@@ -89,6 +90,7 @@ def identity(manifest: dict[str, Any]) -> str:
         "templates",
         "settings_not_applied",
         "reasoning",
+        COMPUTATION,
     )
     fixed = {k: v for k, v in manifest.items() if k not in left_out}
     return sha256_text(json.dumps(fixed, sort_keys=True))

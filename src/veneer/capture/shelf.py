@@ -30,6 +30,7 @@ from veneer.foundation.files import (
     write_text,
 )
 from veneer.foundation.threads import keep_threads
+from veneer.models.computation import COMPUTATION, check_unchanged
 
 ENDPOINT = "endpoint-manifest.json"
 
@@ -126,14 +127,24 @@ def _check_same(out: Path, existing: Any, manifest: dict[str, Any]) -> None:
     existing = existing if isinstance(existing, dict) else {}
     # Captures of version 0.1.0 hold their templates in the prompts' hash alone, and do not name the
     # settings that were left out.
-    later = ("versions", "settings_not_applied")
+    later = ("versions", "settings_not_applied", COMPUTATION)
     compared = [k for k in manifest if k not in later and (k != "templates" or k in existing)]
-    differing = [k for k in compared if existing.get(k) != json.loads(json.dumps(manifest[k]))]
+    differing = [k for k in compared if _unnamed(k, existing.get(k)) != _unnamed(k, manifest[k])]
     if differing:
         raise InputError(
             f"{out} was made with another {', '.join(differing)}; give another --out, or delete "
             "the folder"
         )
+    check_unchanged(out, existing.get(COMPUTATION), manifest.get(COMPUTATION, {}))
+
+
+def _unnamed(key: str, facts: Any) -> Any:
+    """A part of a manifest as it is read back; a model's without its name, which is that of
+    the place where it lies."""
+    facts = json.loads(json.dumps(facts))
+    if key in ("base", "aligned") and isinstance(facts, dict):
+        facts.pop("name", None)
+    return facts
 
 
 def finish(job: Job, shelf: Shelf) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated, ClassVar
 from veneer.foundation.settings import Option
 from veneer.terminal.output import MessageOptions
 
+PAGES = (".html", ".htm", "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportCommand:
@@ -48,6 +50,12 @@ class ReportCommand:
                     f"{option} {given} is a file; expected a folder, which is made if need be: "
                     "give another path"
                 )
+        if self.out is not None and Path(self.out).suffix.lower() not in PAGES:
+            raise InputError(
+                f"--out {self.out} ends in {Path(self.out).suffix}, but the report is an HTML "
+                "page; give a name that ends in .html or .htm (a browser prints it as PDF; "
+                "--tables writes CSV, Parquet and LaTeX, --plots PNG and SVG)"
+            )
         if self.plots is not None:
             need_matplotlib()
         if is_hub(self.folders[0]) and not self.out:

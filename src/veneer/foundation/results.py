@@ -3,6 +3,7 @@ judge that made it."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import polars
     import pyarrow
 
+ROWS = "rows"  # of a finished run.json: the number of rows in results.jsonl
 OPTIONAL = ("facts", "system_id")
 TEXTS = ("study", "task", "metric", "system")
 TEXTS_OR_NULL = ("of", "split", "judge", "unit", "note")
@@ -248,7 +250,7 @@ class Results:
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """Read results.jsonl, or the one in a study folder. Raises InputError naming the line that
-        is not a measurement."""
+        is not a measurement, and where rows of a finished run are missing (ROWS)."""
         path = Path(path)
         path = path / "results.jsonl" if path.is_dir() else path
         rows = []
@@ -261,6 +263,7 @@ class Results:
                     "object a line with the fields of results.jsonl; make the file again with "
                     "`veneer run`"
                 ) from None
+        _check_whole(path, len(rows))
         try:
             return cls(rows)
         except ValueError as error:
@@ -268,6 +271,24 @@ class Results:
                 f"{path} is not a table of measurements ({error}); expected unique keys; make it "
                 "again with `veneer run`"
             ) from None
+
+
+def _check_whole(path: Path, rows: int) -> None:
+    """Raise InputError where the run.json beside results.jsonl is of a finished run with more
+    rows. An earlier version's names no number."""
+    record = path.with_name("run.json")
+    if path.name != "results.jsonl" or not record.is_file():
+        return
+    try:
+        found = json.loads(record.read_bytes())
+    except (ValueError, OSError, RecursionError):
+        return  # who reads the record says what is wrong with it
+    wanted = found.get(ROWS) if isinstance(found, dict) and found.get("finished") else None
+    if isinstance(wanted, int) and rows != wanted:
+        raise InputError(
+            f"{path} has {rows} rows, but the finished run wrote {wanted}; copy the whole folder "
+            "again, or delete it and run the same command again"
+        )
 
 
 def _shown(row: Measurement, column: str) -> Any:

@@ -140,8 +140,9 @@ class RunRecord:
                 if not bad:
                     write_json(self.path, self.contents)
 
-    def finish(self) -> None:
-        self.note(finished=True)
+    def finish(self, **facts: Any) -> None:
+        """Note that the run is finished, with last facts on it."""
+        self.note(**facts, finished=True)
 
 
 def _other(before: Any, command: str, config: dict[str, Any]) -> str:

@@ -29,6 +29,7 @@ from veneer.head.split import Split
 from veneer.head.target import TargetHead
 from veneer.head.token_sources import LocalSource, TokenSource
 from veneer.head.veneer import ROUNDED, Veneer
+from veneer.models.computation import COMPUTATION
 
 CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
 
@@ -262,6 +263,7 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         "stop_ids": manifest["stop_ids"],
         **({"stop": manifest["stop"]} if "stop" in manifest else {}),
         "tokenizer": manifest["base"]["tokenizer"],
+        **({COMPUTATION: manifest[COMPUTATION]["base"]} if COMPUTATION in manifest else {}),
         "capture": {"prompts_sha256": manifest["prompts_sha256"], "tokens": capture.tokens},
         "config": json.loads(json.dumps(config.facts())),
         "split": {

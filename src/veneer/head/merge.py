@@ -18,6 +18,7 @@ from veneer.models.checkpoint.merge import new_output_folder, save_merged
 from veneer.models.checkpoint.tokenizer_files import write_chat_template
 from veneer.models.formats import Format, PlainFormat, given_format
 from veneer.models.language_model import LanguageModel, check_model
+from veneer.models.on_disk import NOTE, changed, contents
 from veneer.prompts.prompt import Prompt
 
 
@@ -40,6 +41,7 @@ def merge_record(
         "config": {"veneer": veneer.identity(), "base": base_name, "alpha": alpha, **chosen},
         **({} if form is None else {"base_format": form.facts()}),
         "unembedding": veneer.unembedding,
+        NOTE: dict(contents(base_name)),
         "versions": {
             name: version(name) for name in ("veneer", "torch", "transformers", "safetensors")
         },
@@ -58,6 +60,11 @@ def already_merged(out: str | Path, record: dict[str, Any]) -> bool:
             and existing.get("config") == record["config"]
             and existing.get("command") == "merge"
         ):
+            if found := changed(existing.get(NOTE), record[NOTE]):
+                raise InputError(
+                    f"{out} was merged from other contents of {', '.join(found)}, which changed "
+                    "since; give another --out, or delete the folder"
+                )
             return True
         raise InputError(
             f"{out} holds a run with another configuration; give another --out, or delete "

@@ -17,6 +17,7 @@ from veneer.foundation.display import Shown
 from veneer.foundation.errors import InputError, SettingError
 from veneer.foundation.files import read_json, sha256_file, write_atomically, write_json
 from veneer.hub import local_place
+from veneer.models.computation import COMPUTATION, changes, computing_fields
 from veneer.models.head import ROUNDINGS, Head
 from veneer.models.language_model import LanguageModel
 
@@ -182,7 +183,8 @@ class Veneer(Shown):
         )
 
     def check_fits(self, lm: LanguageModel) -> None:
-        """Raise InputError where the veneer was extracted against another head."""
+        """Raise InputError where the veneer was extracted against another head, or from hidden
+        states that another config gave."""
         head = lm.head
         if self.width != head.width or self.vocabulary > head.rows:
             raise InputError(
@@ -201,6 +203,13 @@ class Veneer(Shown):
             raise InputError(
                 f"this veneer belongs to the unembedding {self.unembedding[:12]}, but {lm.name} "
                 f"has {digest[:12]}; give the base that it was extracted from{dtype}"
+            )
+        now = {"config": computing_fields(lm.config.to_dict())}
+        if changed := changes(self.facts.get(COMPUTATION), now):
+            raise InputError(
+                f"this veneer was extracted from a base with another config than {lm.name} has "
+                f"({'; '.join(changed)}); give that base as it was, or extract the veneer again "
+                "from this one"
             )
 
     def _rounded_alike(self, own: Head, digest: str) -> bool:

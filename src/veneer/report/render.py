@@ -69,6 +69,7 @@ def render(folders: Sequence[Path]) -> str:
             {
                 "part": part,
                 "models": models(part, sections),
+                "unfinished": part.study.run.get("finished") is False,
                 "lead": finding(part, sections),
                 "next": next_step(part, sections),
                 "headline": headline(part),

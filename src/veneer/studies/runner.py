@@ -15,6 +15,7 @@ from veneer.foundation.dry_run import DryRun, is_dry_run
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import folder_lock, look_at_folder
 from veneer.foundation.progress import Progress, ProgressLine, shown
+from veneer.foundation.results import ROWS
 from veneer.foundation.run_record import RunRecord
 from veneer.foundation.threads import keep_threads
 from veneer.report import write_report
@@ -105,6 +106,6 @@ def _write(run: Run) -> Results:
     with run.stage("report"):
         write_report([run.out], run.out / REPORT)
     if not run.incomplete:
-        run.record.finish()
+        run.record.finish(**{ROWS: len(results)})
     write_report([run.out], run.out / REPORT)
     return results

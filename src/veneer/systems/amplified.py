@@ -10,6 +10,7 @@ import torch
 
 from veneer.models.decode import Decoded, Sampling, decode_with
 from veneer.models.formats import Format
+from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.models.stepper import AmplifiedStepper
 from veneer.prompts.prompt import Prompt
@@ -30,7 +31,12 @@ class AmplifiedSystem:
     plausible: float = 0.0
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        return [max(len(c), len(a)) for c, a in zip(*self._encode(prompts), strict=True)]
+        return [max(len(c), len(a)) for c, a in zip(*self.encode(prompts), strict=True)]
+
+    @property
+    def models(self) -> dict[str, LanguageModel]:
+        """The models that answer, by the part that each plays."""
+        return {"audited": self.pair.base, "reference": self.pair.aligned}
 
     def longest(self) -> int | None:
         lengths = [lm.longest for lm in (self.pair.base, self.pair.aligned)]
@@ -50,7 +56,7 @@ class AmplifiedSystem:
                 pair.base,
                 pair.aligned,
                 pair.vocabulary,
-                *self._encode(prompts),
+                *self.encode(prompts),
                 self.alpha,
                 self.plausible,
             )
@@ -74,7 +80,7 @@ class AmplifiedSystem:
             "format": self.format.facts(),
         }
 
-    def _encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
+    def encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
         c, a = (
             [self.format.encode(lm.tokenizer, p) for p in prompts]
             for lm in (self.pair.base, self.pair.aligned)

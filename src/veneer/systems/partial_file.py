@@ -15,21 +15,23 @@ from veneer.foundation.files import make_folder
 from veneer.foundation.locks import Busy, exclusive
 from veneer.foundation.write_failures import write_failure
 from veneer.systems.responses import Response
+from veneer.systems.stamp import Stamp
 
 
 class PartialFile:
-    """path: of the file. stamp: hash of the settings, the first line. batches: the numbers of the
-    answers in each batch. day: the date that a chat template writes, kept in the first line so that
-    the next process writes the same.
+    """path: of the file. stamp: what decides the answers, the first line. batches: the numbers of
+    the answers in each batch. day: the date that a chat template writes, kept in the first line so
+    that the next process writes the same.
 
     `done` holds the answers of complete batches. Raises InputError where another process holds the
-    file, or where it is of other settings or another kind of file: it is then left unchanged.
+    file, or where it is of other settings, of a model that has changed since, or another kind of
+    file: it is then left unchanged.
     """
 
     def __init__(
-        self, path: Path, stamp: str, batches: Sequence[Sequence[int]], *, day: str | None = None
+        self, path: Path, stamp: Stamp, batches: Sequence[Sequence[int]], *, day: str | None = None
     ):
-        self.path, self._header = path, _header(stamp, day)
+        self.path, self._stamp, self._header = path, stamp, _header(stamp, day)
         make_folder(path.parent)
         self._held = contextlib.ExitStack()
         try:
@@ -80,20 +82,22 @@ class PartialFile:
         with os.fdopen(os.dup(self._handle), "rb") as stream:
             stream.seek(0)
             text = stream.read()
-        if not text.startswith(self._header):
-            first = text.partition(b"\n")[0]
-            if not self._header.startswith(text):  # more than a first line that was cut
-                what = (
-                    "of a run with other settings"
-                    if first.startswith(b'{"settings"')
-                    else "no file of unfinished answers"
-                )
-                raise InputError(f"{self.path} is {what}; delete it, or give another --out")
+        if self._header.startswith(text):  # new, or a first line that was cut
             os.ftruncate(self._handle, 0)
             self._write(self._header)
             return {}
+        first, end, _ = text.partition(b"\n")
+        recorded = _record(first)
+        if not self._stamp.fits(recorded) or not end:
+            what = (
+                "of a run with other settings"
+                if first.startswith(b'{"settings"')
+                else "no file of unfinished answers"
+            )
+            raise InputError(f"{self.path} is {what}; delete it, or give another --out")
+        self._stamp.check_models(self.path, recorded)
         answers: dict[int, Response] = {}
-        whole = len(self._header)
+        whole = len(first) + 1
         for line in text[whole:].split(b"\n")[
             :-1
         ]:  # the text after the last line feed is incomplete
@@ -107,17 +111,23 @@ class PartialFile:
         return {i: r for i, r in answers.items() if i in complete}
 
 
-def discard(path: Path, stamp: str) -> None:
+def discard(path: Path, stamp: Stamp) -> None:
     """Remove the part of a file that is whole now; any other file stays."""
-    if path.is_file() and path.read_bytes().startswith(_header(stamp)[:-2]):
+    if path.is_file() and stamp.fits(_record(path.read_bytes().partition(b"\n")[0])):
         path.unlink(missing_ok=True)
 
 
-def _header(stamp: str, day: str | None = None) -> bytes:
-    return (
-        json.dumps({"settings": stamp, **({"day": day} if day is not None else {})}).encode()
-        + b"\n"
-    )
+def _header(stamp: Stamp, day: str | None) -> bytes:
+    return json.dumps({**stamp.facts(), **({} if day is None else {"day": day})}).encode() + b"\n"
+
+
+def _record(line: bytes) -> dict[str, Any]:
+    """A first line; empty where it is none."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _answers(row: dict[str, Any]) -> dict[int, Response]:

@@ -3,7 +3,6 @@ prompts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.dated import dated_system, day_in
 from veneer.systems.partial_file import PartialFile, discard
 from veneer.systems.responses import Response, read_responses
+from veneer.systems.stamp import Stamp
 from veneer.systems.system import Answering
 
 NO_MEMORY = (
@@ -73,14 +73,10 @@ def respond(
         [p.task, p.id, p.plain, list(p.messages), *([p.forced] if p.forced else [])]
         for p in prompts
     ]
-    stamp = sha256_text(
-        json.dumps(
-            [system.facts(), sampling.facts(), list(stop_strings), batch_size, samples, texts],
-            ensure_ascii=False,
-        )
-    )
     if out is None:
         return _answer(system, questions, batches, sampling, stop_strings, {}, None, progress)
+    asked = [sampling.facts(), list(stop_strings), batch_size, samples, texts]
+    stamp = Stamp.of(system, prompts, asked)
     if out.exists():
         responses = _read_whole(out, stamp)
         with shown(progress) as report:
@@ -106,7 +102,7 @@ def respond(
 
 def _write_whole(
     out: Path,
-    stamp: str,
+    stamp: Stamp,
     system: Answering,
     sampling: Sampling,
     responses: Sequence[Response],
@@ -124,7 +120,7 @@ def _write_whole(
     if isinstance(system, Recording) and (record := system.record()):
         facts["endpoint"] = record
     digest = sha256_text(text.encode("utf-8", errors="replace").decode("utf-8"))
-    write_json(_manifest(out), {"kind": "responses", "settings": stamp, "sha256": digest, **facts})
+    write_json(_manifest(out), {"kind": "responses", **stamp.facts(), "sha256": digest, **facts})
     write_text(out, text)
 
 
@@ -136,14 +132,14 @@ def _manifest(out: Path) -> Path:
     return out.with_name(out.name + ".manifest.json")
 
 
-def _read_whole(out: Path, stamp: str) -> list[Response]:
+def _read_whole(out: Path, stamp: Stamp) -> list[Response]:
     """The answers of a complete file. Raises InputError where it is of other settings, or
     damaged."""
     manifest = _manifest(out)
     recorded = (
         read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
     )
-    if not isinstance(recorded, dict) or recorded.get("settings") != stamp:
+    if not isinstance(recorded, dict) or not stamp.fits(recorded):
         raise InputError(
             f"{out} exists and was made with other settings, models or prompts; give another "
             "--out, or delete it"
@@ -153,6 +149,7 @@ def _read_whole(out: Path, stamp: str) -> list[Response]:
             f"{out} is damaged, or was changed since it was written; delete it and run the same "
             "command again"
         )
+    stamp.check_models(out, recorded)
     rows = read_responses(out)
     discard(_partial_path(out), stamp)  # of a run that was killed between the two
     return rows

@@ -100,6 +100,11 @@ class ShiftedSystem:
             fitted_formats(veneer.facts),
         )
 
+    @property
+    def models(self) -> dict[str, LanguageModel]:
+        """The models that answer, by the part that each plays."""
+        return {"large": self.large, "small": self.small}
+
     def encode(self, prompts: Sequence[Prompt]) -> tuple[list[list[int]], list[list[int]]]:
         """Token ids of the prompts as the large model reads them, and as the small one does."""
         return (

@@ -126,6 +126,10 @@ class System(Shown):
             "reads": reads,
         }
 
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        """Token ids of each prompt, without the text that is forced behind it."""
+        return [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         """Raises InputError for a prompt with a token that the model cannot read, and for a forced
         text with a token that ends answers."""
@@ -133,8 +137,8 @@ class System(Shown):
         check_forced(prompts, self.lm.tokenizer, self.stop_ids)
         warn_of_control_tokens(self.lm, prompts)
         ids_of_prompts = [
-            [*self.format.encode(self.lm.tokenizer, p), *forced_ids(self.lm.tokenizer, p)]
-            for p in prompts
+            [*ids, *forced_ids(self.lm.tokenizer, p)]
+            for ids, p in zip(self.encode(prompts), prompts, strict=True)
         ]
         for prompt, ids in zip(prompts, ids_of_prompts, strict=True):
             check_readable(self.lm, ids, prompt.id)
@@ -144,6 +148,11 @@ class System(Shown):
         """Warn where the format puts prompts in a template that the veneer was
         not fitted behind."""
         warn_of_formats(self.name, self.format, self.fitted, prompts)
+
+    @property
+    def models(self) -> dict[str, LanguageModel]:
+        """The models that answer, by the part that each plays."""
+        return {"model": self.lm}
 
     def longest(self) -> int | None:
         return self.lm.longest
@@ -157,7 +166,7 @@ class System(Shown):
     ) -> list[Decoded]:
         """Answer one batch."""
         stop_strings = (*stop_strings, *self.stop)
-        ids = [self.format.encode(self.lm.tokenizer, p) for p in prompts]
+        ids = self.encode(prompts)
         how = (
             replace(
                 sampling,
@@ -181,9 +190,7 @@ class System(Shown):
         """The batch of these prompts for `decode_with` and `decode_steps` (models/decode.py), which
         need `stop_ids` and `stop` too."""
         with torch.inference_mode():
-            return ModelStepper(
-                self.lm, [self.format.encode(self.lm.tokenizer, p) for p in prompts], self.head
-            )
+            return ModelStepper(self.lm, self.encode(prompts), self.head)
 
     def facts(self) -> dict[str, Any]:
         return {
