@@ -352,6 +352,7 @@ def test_every_gold_answer_of_the_real_data(data):
         "The answer is about " * 5000,
         "the answer is one hundred and " * 3000,
         "１，" * 20_000,
+        "1." * 20_000,
     ],
 )
 def test_long_answers_end(text):
