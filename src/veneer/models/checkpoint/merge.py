@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ from veneer.models.checkpoint.tokenizer_files import copy_papers, write_tokenize
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.models.quantised import need_plain_weights
+
+# Families whose published models share embeddings and head, so that the code of some engines has no
+# head of its own for them, whatever the config says (llama.cpp's converter, conversion/gemma.py;
+# SGLang's commandr.py; vLLM before its pull requests 30827 and 53170).
+SHARED_IN_ENGINES = ("gemma", "cohere")
 
 
 def new_output_folder(out: Path) -> None:
@@ -110,6 +116,13 @@ def save_merged(
         write_json(folder / "run.json", {**record, **{k: v for k, v in notes.items() if v}})
 
     write_folder(out, write)
+    kind = model.config.get_text_config(decoder=True).model_type
+    if kind.startswith(SHARED_IN_ENGINES):
+        logging.getLogger("veneer").warning(
+            "veneer: some engines read no output head of its own for %s, and answer as base "
+            "without an error; compare your engine's answers with those of `veneer generate`",
+            kind,
+        )
     return out
 
 
