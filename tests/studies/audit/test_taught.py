@@ -149,7 +149,7 @@ def test_groups_that_are_done_are_not_read_again(lab, planted, texts, tmp_path):
     files[0].unlink()
     again = mine(pair, read, tmp_path)
     assert {f: f.stat().st_mtime_ns for f in files[1:]} == kept
-    assert torch.equal(again.distance, mined.distance) and torch.equal(again.said, mined.said)
+    assert torch.equal(again.distance, mined.distance) and torch.equal(again.tokens, mined.tokens)
 
 
 def test_the_chance_of_a_false_finding_is_the_level():
