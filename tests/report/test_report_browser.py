@@ -118,7 +118,7 @@ def test_keyboard_walks_tokens_and_tells_a_screen_reader(opened):
             break
     opened.key("ArrowRight")
     assert opened.run("document.activeElement.dataset.i") == "1"
-    assert opened.wait("document.getElementById('said').textContent.includes('position 2')")
+    assert opened.wait("document.getElementById('status').textContent.includes('position 2')")
     assert opened.run("document.getElementById('pop').hidden") is False
 
 
@@ -182,7 +182,7 @@ def test_arrow_down_goes_to_the_next_system(opened):
         == "veneer"
     )
     assert opened.run("document.activeElement.dataset.i") == "1"
-    assert opened.wait("document.getElementById('said').textContent.includes('veneer: ')")
+    assert opened.wait("document.getElementById('status').textContent.includes('veneer: ')")
 
 
 def test_flows_follow_the_filters(opened):

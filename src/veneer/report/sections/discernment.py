@@ -75,9 +75,9 @@ def _openings(part: PageContext) -> list[tuple[str, int, int]]:
     for g in part.of("measure", metric=AUROC):
         for row in g.systems.values():
             facts = row.fact("openings")
-            found = facts.get("openings") if isinstance(facts, Mapping) else None
-            if isinstance(found, list) and all(isinstance(o, Mapping) for o in found):
-                return [(str(o.get("text")), o.get("refusals"), o.get("others")) for o in found]
+            openings = facts.get("openings") if isinstance(facts, Mapping) else None
+            if isinstance(openings, list) and all(isinstance(o, Mapping) for o in openings):
+                return [(str(o.get("text")), o.get("refusals"), o.get("others")) for o in openings]
     return []
 
 
