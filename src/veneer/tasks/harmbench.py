@@ -62,14 +62,14 @@ class HarmBench(SafetyTask):
         path = locate(self.origin, FILE, self.data)
         texts = [name for name in FIELDS if name != "ContextString"]
         rows = read_rows(path, FIELDS, texts=texts, id="BehaviorID")
-        part = [r for r in rows if r["FunctionalCategory"] == self.part]
-        if not part:
+        own = [r for r in rows if r["FunctionalCategory"] == self.part]
+        if not own:
             kinds = ", ".join(sorted({r["FunctionalCategory"] for r in rows}))
             raise InputError(
                 f"{path} has no row whose FunctionalCategory is {self.part}, only {kinds}; "
                 "expected the file of all behaviours; get the file again"
             )
-        return [self._prompt(r) for r in part]
+        return [self._prompt(r) for r in own]
 
     def _prompt(self, row: dict[str, str]) -> Prompt:
         context = str(row["ContextString"]).strip()

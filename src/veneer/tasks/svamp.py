@@ -45,8 +45,8 @@ class Svamp(WordProblems):
                 "file again"
             )
         first = 0 if split == "train" else TRAIN
-        part = rows[:TRAIN] if split == "train" else rows[TRAIN:]
-        return [self._problem(r, f"{path} row {n}") for n, r in enumerate(part, first + 1)]
+        split_rows = rows[:TRAIN] if split == "train" else rows[TRAIN:]
+        return [self._problem(r, f"{path} row {n}") for n, r in enumerate(split_rows, first + 1)]
 
     def _problem(self, row: dict[str, Any], where: str) -> Prompt:
         id = f"svamp-{row['ID']}"

@@ -84,8 +84,8 @@ class ToxiGen(Task):
         """file -> (number, text) of its prompts of a split."""
         lines = {f: read_lines(f, self.data) for f in FILES}
         if self.by == "statements":
-            part = parts(lines, self.seed)
-            return {f: reduced(texts, part, split) for f, texts in lines.items()}
+            splits = parts(lines, self.seed)
+            return {f: reduced(texts, splits, split) for f, texts in lines.items()}
         if self.by == "groups":
             lines = {
                 f: texts
