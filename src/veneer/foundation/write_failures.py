@@ -75,8 +75,8 @@ def error_number(error: BaseException) -> int | None:
         return error.errno
     if "No space left on device" in str(error):
         return errno.ENOSPC
-    found = None if isinstance(error, OSError) else _NUMBER.search(str(error))
-    return int(next(g for g in found.groups() if g)) if found else None
+    match = None if isinstance(error, OSError) else _NUMBER.search(str(error))
+    return int(next(g for g in match.groups() if g)) if match else None
 
 
 def write_failure(error: BaseException, place: Path | str) -> VeneerError | None:

@@ -45,10 +45,10 @@ def local_place(place: str | Path, *, revision: str | None = None) -> Path:
             ignore_patterns=list(LEFT),
             max_workers=4,
         )
-    found = Path(snapshot) / inside if inside else Path(snapshot)
-    if not found.exists():
+    path = Path(snapshot) / inside if inside else Path(snapshot)
+    if not path.exists():
         raise InputError(
             f"{address.repository} has no {inside!r} at this revision; expected a folder or a file "
             f"that is on {address.page}"
         )
-    return found
+    return path
