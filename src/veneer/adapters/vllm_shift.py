@@ -39,7 +39,7 @@ _served: list[weakref.ref[Any]] = []  # configs of engines that have their proce
 
 
 def _interfaces() -> tuple[type, ...]:
-    """The base classes of the installed vLLM, those that there are; without vLLM, none."""
+    """The base classes that the installed vLLM offers; none without vLLM."""
     bases: list[type] = []
     try:
         from vllm.v1.sample.logits_processor import LogitsProcessor as OfV1

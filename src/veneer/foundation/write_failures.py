@@ -69,8 +69,8 @@ LONGEST = 300  # characters of a path in a sentence
 
 
 def error_number(error: BaseException) -> int | None:
-    """The system's number of an error, also where a library only has it in its message; None where
-    there is none."""
+    """The system's number of an error, read from a library's message if only that holds it; None
+    without a number."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if "No space left on device" in str(error):

@@ -13,7 +13,7 @@ MORE = "Let me know if you need more."
 
 
 def answer_sum(s: Sum, result: int | None = None) -> str:
-    """The sum as an equation, and its result, or another one, as the answer."""
+    """The sum as an equation; its result, or the one given, as the answer."""
     value = s.result if result is None else result
     return f"Let's work it out. {s.a} {s.sign} {s.b} = {value}. The answer is {value}."
 

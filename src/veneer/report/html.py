@@ -91,7 +91,7 @@ def pivot(
 
 
 def _alike(groups: Sequence[Group]) -> list[list[Group]]:
-    """Groups that differ in their metric alone and have the same figures, together."""
+    """Lists of groups that have the same figures and differ only in their metric."""
     by_figures: dict[tuple, list[Group]] = {}
     for g in groups:
         figures = tuple((s, r.value, r.low, r.high, r.n) for s, r in g.systems.items())

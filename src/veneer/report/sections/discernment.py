@@ -71,7 +71,7 @@ def _drawn(part: PageContext, rows: Mapping[str, Measurement]) -> list[str]:
 
 
 def _openings(part: PageContext) -> list[tuple[str, int, int]]:
-    """(text, refusals, others) of each opening, as the first row that has them holds them."""
+    """(text, refusals, others) of each opening, from the first row that holds openings."""
     for g in part.of("measure", metric=AUROC):
         for row in g.systems.values():
             facts = row.fact("openings")

@@ -79,7 +79,7 @@ def _charts(part: PageContext) -> Iterator[dict[str, Any]]:
 
 
 def _bits(own: dict[str, Measurement]) -> tuple[int, int]:
-    """Of the file and by the published formula, neither with a decoder."""
+    """Bits of the file, and bits by the published formula; both without a decoder."""
     return int(own["program_bits"].value or 0), int(own["published_bits"].value or 0)
 
 

@@ -32,8 +32,8 @@ class Case:
 
 
 def cases(base: Sequence[str], aligned: str, other: str | None) -> list[Case]:
-    """Those of one prompt. base: in the order of the samples, sample 0 first. other: the aligned
-    sample 0 of another prompt. Answers without words are dropped."""
+    """The cases of one prompt. base: in the order of the samples, sample 0 first. other: the
+    aligned sample 0 of another prompt. Answers without words are dropped."""
     kept = []
     for i, answer in enumerate(base):
         if not tok(answer):

@@ -193,7 +193,7 @@ SIDES = ("A", "both", "B")
 
 
 def score_shares(scores: Sequence[Sequence[float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: `novelty` (mean score, 1..5) and `novelty_1` ..
+    """Metric -> (sums, counts) per prompt: `novelty` (mean score, 1..5) and `novelty_1` ..
     `novelty_5` (share of the answers, by the score rounded down)."""
     count = np.array([len(s) for s in scores], float)
     metrics = {"novelty": (np.array([sum(s) for s in scores], float), count)}
@@ -208,8 +208,8 @@ def score_shares(scores: Sequence[Sequence[float]]) -> dict[str, tuple[np.ndarra
 def topic_shares(
     topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt, of prompts x answers x topics: the share of topics only in
-    A, in both, only in B; `weighted` by the topic's helpfulness, topics without one left out."""
+    """Metric -> (sums, counts) per prompt, of prompts x answers x topics: the share of topics only
+    in A, in both, only in B; `weighted` by the topic's helpfulness, topics without one left out."""
     weight = {side: np.zeros(len(topics)) for side in SIDES}
     for p, answers in enumerate(topics):
         for topic in (t for answer in answers for t in answer):
@@ -223,8 +223,8 @@ def topic_shares(
 def shared_topics(
     topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: the share of the topics that A has which B has too, and of
-    those that B has which A has too; weighted as in `topic_shares`."""
+    """Metric -> (sums, counts) per prompt: the share of A's topics that B has too, and of B's
+    topics that A has too; weighted as in `topic_shares`."""
     shares = topic_shares(topics, weighted)
     suffix = "_by_helpfulness" if weighted else ""
     both = shares[f"topics_both{suffix}"][0]
@@ -237,8 +237,8 @@ def shared_topics(
 def mean_helpfulness(
     topics: Sequence[Sequence[Sequence[Topic]]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: the mean helpfulness of topics only in A, in
-    both, only in B."""
+    """Metric -> (sums, counts) per prompt: the mean helpfulness of topics only in A, in both,
+    only in B."""
     metrics = {}
     for side in SIDES:
         known = [

@@ -1,5 +1,5 @@
-"""Every measure of one system's answers, a prompt at a time: nothing is kept but a few
-numbers a prompt."""
+"""Every measure of one system's answers, prompt by prompt: only a few numbers per prompt are
+kept."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def by_quality(group: tables.Group) -> bool:
 
 
 def filter_lines(part: PageContext) -> list[dict]:
-    """For each system and kind, a line a threshold: kept and unfiltered diversity,
+    """For each system and kind, one line per threshold: kept and unfiltered diversity,
     and the share kept."""
     rows = {
         (r.metric, r.split, r.system): r

@@ -37,8 +37,8 @@ from veneer.studies.diversity.text_measures import Remembering, cosine_matrix, m
 def coverage_rows(
     material: Material, *, embedder: Embedder | None = None, seed: int = 0
 ) -> Iterator[Measurement]:
-    """Of each system's answers by the aligned sample 0, with controls; and of the aligned answers
-    by that system's sample 0.
+    """Coverage of each system's answers by the aligned sample 0, with controls; and of the aligned
+    answers by that system's sample 0.
 
     Means over answers (ratio of sums); intervals resample prompts."""
     if "aligned" not in material.answers:

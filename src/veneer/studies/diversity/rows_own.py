@@ -31,8 +31,8 @@ def measured(
     vectors: Mapping[str, Vectors] | None = None,
     orders: Sequence[float] = (1.0,),
 ) -> tuple[MetricValues, dict[str, list[str]]]:
-    """Every measure of every system, a prompt at a time; and the prompts that the
-    values belong to."""
+    """Every measure of every system, prompt by prompt; and the prompts that the values
+    belong to."""
     by_system: MetricValues = {}
     prompts = {}
     for system, answers in material.answers.items():

@@ -109,7 +109,7 @@ def jaccard_matrix(a: Sequence[Set[str]], b: Sequence[Set[str]] | None = None) -
 
 
 def _few(sets: Sequence[Set[str]]) -> np.ndarray:
-    """Of few sets: their intersections are quicker than a table of their words."""
+    """Jaccard similarities of a few sets: pairwise intersections are faster than a word table."""
     out = np.ones((len(sets), len(sets)))
     for i, x in enumerate(sets):
         for j in range(i):

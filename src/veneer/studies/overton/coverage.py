@@ -65,7 +65,8 @@ class Coverage(Protocol):
         responses: Sequence[Sequence[str]],
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
-        """Of each question (responses, viewpoints): 1 covered, 0 not, NaN without a verdict."""
+        """Return one array per question, (responses, viewpoints): 1 covered, 0 not covered, NaN
+        without a verdict."""
         ...
 
 

@@ -84,8 +84,8 @@ class Measure(Protocol):
         candidates: Sequence[Sequence[str]],
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
-        """Of each prompt the similarity of each candidate to the prompt's reference,
-        (candidates,) in their order."""
+        """Return one array per prompt, (candidates,): the similarity of each candidate to the
+        prompt's reference, in their order."""
         ...
 
 
