@@ -171,8 +171,8 @@ def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
 def _last(text: str) -> str | None:
     import re
 
-    found = re.findall(r"-?[0-9]+", text)
-    return found[-1] if found else None
+    matches = re.findall(r"-?[0-9]+", text)
+    return matches[-1] if matches else None
 
 
 def test_rows_of_three_systems_with_portions(base, aligned, tasks, tmp_path):
@@ -347,10 +347,10 @@ def test_the_command(tasks, tmp_path, capsys):
         str(out),
     ]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        "local_sums" in said
-        and "exact_match,last-number" in said
+        "local_sums" in output
+        and "exact_match,last-number" in output
         and (out / "report.html").is_file()
     )
     rows = Results.read(out / "results.jsonl")

@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, str]:
 def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     pair = chat_pair(kind)
     taken = small_capture(tmp_path / "c", pair, n=6)
-    asked = prompts(6)
+    questions = prompts(6)
     columns = (
         "position",
         "token",
@@ -56,7 +56,7 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     )
     for row in taken.responses():
         (block,) = taken.blocks(columns, [row["number"]])
-        prompt = asked[row["number"]]
+        prompt = questions[row["number"]]
         response = row["token_ids"]
         assert block["token"].tolist() == response
         assert block["position"].tolist() == list(range(1, len(response) + 1))

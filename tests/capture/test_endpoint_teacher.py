@@ -287,13 +287,15 @@ def test_tokens_of_another_tokenizer_are_matched_where_they_stand_alike(base):
     )
     rest = Position("".join(pieces[1:]).encode(), (("".join(pieces[1:]).encode(), math.log(0.5)),))
     assert len(own) > 2 and matcher.own_tokens([first, rest]) == []
-    found = matcher.distributions(own, [first, rest], 4)
-    assert found.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and found.ids[
+    distributions = matcher.distributions(own, [first, rest], 4)
+    assert distributions.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and distributions.ids[
         0, 2:
     ].tolist() == [-1, -1]
     # the token that base has not got is a part of it
-    assert float(found.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)
-    assert (found.logprobs[1:, 0] == 0).all() and (found.tail[1:] == -math.inf).all()
+    assert float(distributions.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)
+    assert (distributions.logprobs[1:, 0] == 0).all() and (
+        distributions.tail[1:] == -math.inf
+    ).all()
     assert matcher.id(b"<|end|>") == base.end_of_turn
 
 
@@ -493,8 +495,8 @@ def test_a_token_whose_own_number_is_null_takes_it_from_the_candidates_or_is_one
         logprob_rows([{"token": "a", "logprob": None, "top_logprobs": None}]), "a"
     )
     matcher = Matcher(base)
-    found = matcher.distributions([matcher.id(b"a")], positions, 3)
-    assert found.logprobs[0, 0] == 0 and found.tail[0] == -math.inf
+    distributions = matcher.distributions([matcher.id(b"a")], positions, 3)
+    assert distributions.logprobs[0, 0] == 0 and distributions.tail[0] == -math.inf
 
 
 @pytest.mark.parametrize(

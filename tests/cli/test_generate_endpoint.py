@@ -34,8 +34,8 @@ def running(extracted):
 def test_it_answers_as_the_model_here_does(name, style, running, veneer, extracted, tmp_path):
     far, here = tmp_path / "far.jsonl", tmp_path / "here.jsonl"
     asked = ("generate", "--url", running.url, "--model", name, style, *ASKED, "--out", far)
-    said = veneer(*asked)
-    assert said.code == 0 and "5 answers" in said.out
+    result = veneer(*asked)
+    assert result.code == 0 and "5 answers" in result.out
     local = (
         ("--model", "lab:aligned")
         if name == "aligned"
@@ -51,7 +51,7 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "sentence"),
     [
         (("--veneer", "v"), "found --veneer beside --url"),
         (("--alpha", "0.5"), "found --alpha beside --url"),
@@ -61,9 +61,9 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
         (("--concurrency", "0"), "concurrency is 0"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(options, said, veneer, tmp_path):
+def test_what_does_not_fit_is_one_sentence(options, sentence, veneer, tmp_path):
     done = veneer("generate", "--model", "m", *URL, *ASKED, *options, "--out", tmp_path / "o.jsonl")
-    assert done.code == 2 and said in done.err and "Traceback" not in done.err
+    assert done.code == 2 and sentence in done.err and "Traceback" not in done.err
     assert not (tmp_path / "o.jsonl").exists()
 
 

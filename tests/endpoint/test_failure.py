@@ -156,8 +156,8 @@ NOW = 1_800_000_000.0
     ],
 )
 def test_waits_that_servers_ask_for(headers, expected):
-    found = requested_seconds(headers, NOW)
-    assert found == (None if expected is None else pytest.approx(expected, abs=1.0))
+    seconds = requested_seconds(headers, NOW)
+    assert seconds == (None if expected is None else pytest.approx(expected, abs=1.0))
 
 
 def test_a_wait_inside_the_body_is_read():

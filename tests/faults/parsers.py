@@ -163,10 +163,10 @@ def _part(data: bytes) -> None:
 
 def _import(kind: str) -> Callable[[bytes], object]:
     def read(data: bytes) -> None:
-        found = read_stored(
+        replies = read_stored(
             _file("stored.eval" if kind == "inspect" else "stored.jsonl", data), kind
         )
-        for response in found.responses:
+        for response in replies.responses:
             response.line().encode()
 
     return read

@@ -65,9 +65,9 @@ def without(path: Path, key: str) -> None:
 
 
 def tensors(path: Path, change) -> None:
-    found = load_file(path)
-    change(found)
-    save_file({k: v.contiguous() for k, v in found.items()}, path)
+    tensors = load_file(path)
+    change(tensors)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path)
 
 
 def exchange(

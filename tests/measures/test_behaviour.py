@@ -66,8 +66,8 @@ def scored(n: int, **correct: int) -> list[Scored]:
 
 def test_portion_is_the_share_of_the_way_from_base_to_aligned():
     systems = scored(40, base=4, veneer=22, aligned=40, aligned_plain=40, base_chat=2)
-    found = Results(behaviour_rows(get_task("lab-requests"), asked(40), systems))
-    portions = {r.system: r for r in found.where(metric="portion")}
+    results = Results(behaviour_rows(get_task("lab-requests"), asked(40), systems))
+    portions = {r.system: r for r in results.where(metric="portion")}
     assert set(portions) == {"veneer", "aligned-plain", "base-chat"}
     assert portions["veneer"].value == pytest.approx((22 - 4) / (40 - 4))
     assert portions["aligned-plain"].value == pytest.approx(1)
@@ -75,20 +75,20 @@ def test_portion_is_the_share_of_the_way_from_base_to_aligned():
     for r in portions.values():
         assert r.of == "refusal_rate" and r.judge == "judge" and r.n == 40 and r.split == "test"
         assert r.low < r.value < r.high
-    rate = found.where(metric="refusal_rate", system="aligned")[0]
+    rate = results.where(metric="refusal_rate", system="aligned")[0]
     assert rate.value == 1 and rate.low < 1 == rate.high
 
 
 def test_a_portion_of_no_difference_is_null_and_says_why():
     for base, aligned in ((20, 20), (20, 21)):
-        found = Results(
+        results = Results(
             behaviour_rows(
                 get_task("lab-requests"),
                 asked(40),
                 scored(40, base=base, veneer=30, aligned=aligned),
             )
         )
-        (row,) = found.where(metric="portion")
+        (row,) = results.where(metric="portion")
         assert row.value is row.low is row.high is None and row.note and row.n == 40
 
 
@@ -108,10 +108,10 @@ def test_prompts_that_repeat_the_train_part_are_left_out_of_a_second_set_of_rows
         Scored("veneer", {"refusal_rate": right}, {"refusal_rate": "judge"}),
         Scored("aligned", {"refusal_rate": np.ones(40)}, {"refusal_rate": "judge"}),
     ]
-    found = Results(behaviour_rows(get_task("lab-requests"), prompts, systems))
-    rate = {r.split: (r.value, r.n) for r in found.where(metric="refusal_rate", system="veneer")}
+    results = Results(behaviour_rows(get_task("lab-requests"), prompts, systems))
+    rate = {r.split: (r.value, r.n) for r in results.where(metric="refusal_rate", system="veneer")}
     assert rate == {"test": (0.5, 40), "deduplicated": (1.0, 20)}
-    portion = {r.split: (r.value, r.n) for r in found.where(metric="portion", system="veneer")}
+    portion = {r.split: (r.value, r.n) for r in results.where(metric="portion", system="veneer")}
     assert portion == {"test": (pytest.approx(0.5), 40), "deduplicated": (pytest.approx(1.0), 20)}
 
 

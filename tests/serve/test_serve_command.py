@@ -88,7 +88,7 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["--host", "0.0.0.0"], "no key is set"),
         (["--host", "::"], "no key is set"),
@@ -106,12 +106,12 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
         (["--veneer", "no-such-folder"], "veneer.json does not exist"),
     ],
 )
-def test_bad_input(words, said, capsys):
+def test_bad_input(words, sentence, capsys):
     defaults = [] if "--port" in words else ["--port", "0"]
     model = [] if "--model" in words or "--aligned" in words else ["--model", "lab:base"]
     assert main(["serve", *model, *defaults, *words]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("veneer: error: ") and said in last
+    assert last.startswith("veneer: error: ") and sentence in last
 
 
 def test_a_port_in_use(capsys):

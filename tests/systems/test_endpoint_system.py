@@ -121,8 +121,8 @@ def test_a_filtered_answer_is_empty_and_a_missing_one_stops_the_run(tmp_path):
             respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
         assert not out.exists()
         broken[0], before = False, len(server.calls)
-        found = respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
-    assert [r.text for r in found] == ["fine", "", "fine", "fine"]
+        responses = respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
+    assert [r.text for r in responses] == ["fine", "", "fine", "fine"]
     assert len(server.calls) == before + 2, "only the missing and the filtered one are asked again"
 
 

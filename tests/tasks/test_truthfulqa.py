@@ -92,5 +92,5 @@ def test_choices_are_measured(data):
     prompts = get_task("truthfulqa-mc", data).prompts("test")[1:4]
     model = load_model("lab:base")
     system = System("base", model, PlainFormat(), model.stop_ids)
-    found = score_choices(system, get_task("truthfulqa-mc", data), prompts)
-    assert found.values["accuracy"].shape == (3,)
+    scores = score_choices(system, get_task("truthfulqa-mc", data), prompts)
+    assert scores.values["accuracy"].shape == (3,)

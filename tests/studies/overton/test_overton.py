@@ -256,8 +256,8 @@ def test_the_command_end_to_end(tmp_path, capsys):
         str(tmp_path / "out"),
     ]
     assert main(args) == 0
-    said = capsys.readouterr().out
-    assert "wide: overton score 1.00" in said and "stand-in for a judge" in said
+    output = capsys.readouterr().out
+    assert "wide: overton score 1.00" in output and "stand-in for a judge" in output
     rows = Results.read(tmp_path / "out" / "results.jsonl")
     (narrow,) = rows.where(system="narrow", metric="overton_score")
     assert (

@@ -139,12 +139,14 @@ def tiny_transfer(tmp_path_factory):
     models = TransferModels(
         large, small, aligned, None, veneer, plain, PlainFormat("Q: {prompt}"), plain
     )
-    asked = prompts(6)
+    questions = prompts(6)
     config = CaptureConfig(
         k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
     )
-    taken = capture(models.large_pair, asked, tmp_path_factory.mktemp("large") / "capture", config)
-    return models, veneer, asked, taken
+    taken = capture(
+        models.large_pair, questions, tmp_path_factory.mktemp("large") / "capture", config
+    )
+    return models, veneer, questions, taken
 
 
 @pytest.mark.parametrize("alpha", ["1", "0", "1.5>0.2@4", "2@3"])
