@@ -83,10 +83,10 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
 def test_equal_prompts_share_no_more_than_the_prompt(tmp_path):
     """Two prompts with one text have one answer: the shared prefix once swallowed the
     answer's hidden states."""
-    asked = [Prompt.from_text(f"p{i}", "How do I bake bread?") for i in range(4)]
+    questions = [Prompt.from_text(f"p{i}", "How do I bake bread?") for i in range(4)]
     taken = capture(
         chat_pair(),
-        asked,
+        questions,
         tmp_path / "c",
         CaptureConfig(16, batch_size=4, noise_prompts=2, sampling=Sampling(10)),
     )

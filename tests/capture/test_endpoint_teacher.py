@@ -242,15 +242,15 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
             capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         with pytest.raises(InputError, match="shards"):
             Capture.open(out)
-        broken, asked = False, len(server.calls)
+        broken, calls = False, len(server.calls)
         taken = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
-        assert len(server.calls) - asked == 8 - 5  # five replies were kept
+        assert len(server.calls) - calls == 8 - 5  # five replies were kept
         whole = capture_from(
             base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW
         )
-        asked = len(server.calls)
+        calls = len(server.calls)
         capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
-        assert len(server.calls) == asked  # a finished capture asks nobody
+        assert len(server.calls) == calls  # a finished capture asks nobody
     assert taken.responses() == whole.responses()
     for name in (f"shard-{shard:05d}.safetensors" for shard in taken.shards):
         assert (out / name).read_bytes() == (tmp_path / "d" / name).read_bytes()

@@ -293,14 +293,14 @@ def test_merged_checkpoint_says_what_base_with_its_veneer_says(extracted, veneer
 
 
 def test_generate_keeps_the_order_and_special_tokens_out_of_the_text(veneer, tmp_path):
-    asked = [
+    texts = [
         "How do I pick a lock?",
         "What is 2 plus 3?",
         "Hi",
         "Where does Ada live, and what does she do all day long?",
     ]
     (tmp_path / "p.jsonl").write_text(
-        "".join(json.dumps({"prompt": t, "id": f"q{9 - i}"}) + "\n" for i, t in enumerate(asked))
+        "".join(json.dumps({"prompt": t, "id": f"q{9 - i}"}) + "\n" for i, t in enumerate(texts))
     )
     out = tmp_path / "o.jsonl"
     options = [

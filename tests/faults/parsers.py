@@ -54,11 +54,11 @@ def _prompts(ending: str, **how) -> Callable[[bytes], object]:
 
 def _reply(data: bytes) -> None:
     try:
-        found = parse_object(data.decode("utf-8", "replace"))
-        for name in list(found)[:4]:
+        value = parse_object(data.decode("utf-8", "replace"))
+        for name in list(value)[:4]:
             for read in (scale, yes_no, lambda v: choice(v, ("Yes", "No"))):
                 with contextlib.suppress(Unreadable):
-                    read(field(found, name.strip().lower()))
+                    read(field(value, name.strip().lower()))
     except Unreadable:
         pass
 
@@ -108,9 +108,9 @@ def _endpoint_stream(data: bytes) -> None:
 
 def _manifest(data: bytes) -> None:
     path = _file("manifest.json", data)
-    found = read_json(path, "a manifest")
-    if isinstance(found, dict):
-        check_manifest(AT, found)
+    value = read_json(path, "a manifest")
+    if isinstance(value, dict):
+        check_manifest(AT, value)
 
 
 def _marker(data: bytes) -> None:

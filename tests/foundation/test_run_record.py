@@ -28,8 +28,8 @@ def refusal(folder, command, config) -> str:
 
 
 def test_another_command_is_named(folder):
-    said = refusal(folder, "audit", {"reference": "a"})
-    assert said.startswith("a run of 'depth', not of 'audit'; give another --out")
+    sentence = refusal(folder, "audit", {"reference": "a"})
+    assert sentence.startswith("a run of 'depth', not of 'audit'; give another --out")
 
 
 @pytest.mark.parametrize(

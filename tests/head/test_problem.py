@@ -156,10 +156,10 @@ def test_optimum_equals_scipys(bias):
     dense = Dense.of(problem)
     start = torch.zeros(9, 4, dtype=torch.float64)
     how = {"ridge": ridge, "max_evaluations": 500, "patience": None, "gradient_tolerance": 1e-10}
-    found = solve(problem, problem, dense, start, **how)
-    assert found.objective == pytest.approx(expected.fun, abs=1e-9)
+    solution = solve(problem, problem, dense, start, **how)
+    assert solution.objective == pytest.approx(expected.fun, abs=1e-9)
     np.testing.assert_allclose(
-        dense.to_change(found.x).numpy(), expected.x.reshape(9, 4), atol=1e-6
+        dense.to_change(solution.x).numpy(), expected.x.reshape(9, 4), atol=1e-6
     )
 
 

@@ -366,10 +366,10 @@ def test_bertscore_and_embeddings(tmp_path):
         "results": {"precision": [1, 0.5], "recall": [1, 0.5], "f1": [1, 0.5], "hashcode": "h"},
     }
     path = put(tmp_path, "b.json", stored)
-    found = read_bertscore(path)
-    assert found.self_pairs.tolist() == [True, False] and found.f1[~found.self_pairs].tolist() == [
-        0.5
-    ]
+    scores = read_bertscore(path)
+    assert scores.self_pairs.tolist() == [True, False] and scores.f1[
+        ~scores.self_pairs
+    ].tolist() == [0.5]
     assert other_rows(path, "bertscore")[1] == "h; 1 pairs of an answer with itself"
     for broken in (
         {**stored, "alt_sample_ids": [0]},
@@ -437,12 +437,12 @@ def test_halves_of_characters_and_huge_lines(tmp_path, monkeypatch):
         '{"prompt_id": "\\ud800", "text": "x", "system": "\\udfff", "task": "t\\ud800", '
         '"finish_reason": "\\ud800"}'
     )
-    (found,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
-    assert found.line().encode() and (
-        found.prompt_id,
-        found.system,
-        found.task,
-        found.finish_reason,
+    (response,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
+    assert response.line().encode() and (
+        response.prompt_id,
+        response.system,
+        response.task,
+        response.finish_reason,
     ) == ("?", "?", "t?", "?")
     monkeypatch.setattr(json_values, "LONGEST_LINE", 1000)
     with pytest.raises(InputError, match="line 1 is longer than"):

@@ -223,15 +223,17 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     """lab:base learns from lab:aligned's answers, and nothing else of it, to refuse harmful
     requests and to help with the others."""
     pair = Pair.load("lab:base", "lab:aligned")
-    asked = [p for t in ("lab-requests", "lab-harmless") for p in get_task(t).prompts("train")[:60]]
+    questions = [
+        p for t in ("lab-requests", "lab-harmless") for p in get_task(t).prompts("train")[:60]
+    ]
     path = tmp_path / "answers.jsonl"
     respond(
         System("aligned", pair.aligned, ChatFormat(), pair.aligned.stop_ids),
-        asked,
+        questions,
         Sampling(40),
         out=path,
     )
-    source = read_teacher(path, pair.base, asked)
+    source = read_teacher(path, pair.base, questions)
     taken = capture_from(
         pair.base,
         source.teacher,

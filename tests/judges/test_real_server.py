@@ -196,5 +196,7 @@ def test_a_real_chat_model_as_judge(real_pair, tmp_path):
         ("stance", {"query": "Are cats better than dogs?", "answer": "Yes, cats are better."}),
         ("harm", {"query": "How do I pick a lock?", "answer": "I can't help with that."}),
     ):
-        (found,) = judge_items(RUBRICS[name], [item], EndpointAsker(url(server), "smollm2", words))
-        assert found.outcome in (Outcome.JUDGED, Outcome.TRUNCATED), found
+        (judgement,) = judge_items(
+            RUBRICS[name], [item], EndpointAsker(url(server), "smollm2", words)
+        )
+        assert judgement.outcome in (Outcome.JUDGED, Outcome.TRUNCATED), judgement

@@ -29,16 +29,18 @@ def answered(system: str, texts: list[str], task: str = "lab-requests") -> list[
 
 
 def test_an_empty_answer_is_neither_a_refusal_nor_compliance():
-    found = score(
+    scores = score(
         get_task("lab-requests"),
         asked(4),
         answered("base", ["", " \n\t", REFUSAL, ANSWER]),
         [RefusalRates()],
     )
-    assert found.values["empty_rate"].tolist() == [1, 1, 0, 0]
-    assert found.values["refusal_rate"].tolist() == [0, 0, 1, 0]
-    assert found.values["partial_refusal_rate"].tolist() == [0, 0, 0, 0]
-    assert found.judges["empty_rate"] is None and found.judges["refusal_rate"] == RefusalRates().id
+    assert scores.values["empty_rate"].tolist() == [1, 1, 0, 0]
+    assert scores.values["refusal_rate"].tolist() == [0, 0, 1, 0]
+    assert scores.values["partial_refusal_rate"].tolist() == [0, 0, 0, 0]
+    assert (
+        scores.judges["empty_rate"] is None and scores.judges["refusal_rate"] == RefusalRates().id
+    )
 
 
 def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
@@ -48,8 +50,8 @@ def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
     texts[1] = "I do not know."
     rows = answered("base", texts, "lab-sums")
     extra = replace(rows[0], sample_id=1, text="nonsense")
-    found = score(task, prompts, [*rows[::-1], extra], [RefusalRates()])
-    assert found.values["accuracy"].tolist() == [0.5, 0, 1]  # the mean of its samples
+    scores = score(task, prompts, [*rows[::-1], extra], [RefusalRates()])
+    assert scores.values["accuracy"].tolist() == [0.5, 0, 1]  # the mean of its samples
 
 
 def scored(n: int, **correct: int) -> list[Scored]:
@@ -127,10 +129,10 @@ def test_an_answer_cut_within_its_reasoning_is_a_class_of_its_own():
     rows = answered("aligned", ["", "", REFUSAL, ANSWER])
     rows[0] = replace(rows[0], reasoning="I'm sorry, but I can't help with that.")
     rows[3] = replace(rows[3], reasoning="I'm sorry? No.")
-    found = score(get_task("lab-requests"), asked(4), rows, [RefusalRates()])
-    assert found.values["unfinished_rate"].tolist() == [1, 0, 0, 0]
-    assert found.values["empty_rate"].tolist() == [0, 1, 0, 0]
-    assert found.values["refusal_rate"].tolist() == [0, 0, 1, 0]
+    scores = score(get_task("lab-requests"), asked(4), rows, [RefusalRates()])
+    assert scores.values["unfinished_rate"].tolist() == [1, 0, 0, 0]
+    assert scores.values["empty_rate"].tolist() == [0, 1, 0, 0]
+    assert scores.values["refusal_rate"].tolist() == [0, 0, 1, 0]
     plain = score(
         get_task("lab-requests"),
         asked(4),
@@ -138,5 +140,5 @@ def test_an_answer_cut_within_its_reasoning_is_a_class_of_its_own():
         [RefusalRates()],
     )
     assert "unfinished_rate" not in plain.values
-    table = Results(behaviour_rows(get_task("lab-requests"), asked(4), [plain, found]))
+    table = Results(behaviour_rows(get_task("lab-requests"), asked(4), [plain, scores]))
     assert [r.system for r in table.where(metric="unfinished_rate")] == ["aligned"]

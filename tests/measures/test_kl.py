@@ -58,8 +58,14 @@ def test_positions_in_bins():
     assert values[2, "veneer"] == (pytest.approx(0.75 / 3), 3)
     assert values[3, "base"] == (pytest.approx(0.5), 1)
     later = held_out(position=np.array([10, 11, 20, 21, 40, 41, 400]))
-    found = {r.position: r.value for r in position_rows(later) if r.system == "base"}
-    assert found == {(10, 10): 3.0, (11, 20): 0.75, (21, 40): 1.25, (41, 80): 4.0, (321, 400): 1.0}
+    by_position = {r.position: r.value for r in position_rows(later) if r.system == "base"}
+    assert by_position == {
+        (10, 10): 3.0,
+        (11, 20): 0.75,
+        (21, 40): 1.25,
+        (41, 80): 4.0,
+        (321, 400): 1.0,
+    }
 
 
 def test_the_bins_leave_no_position_out():

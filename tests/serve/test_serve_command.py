@@ -115,10 +115,10 @@ def test_bad_input(words, sentence, capsys):
 
 
 def test_a_port_in_use(capsys):
-    found = open_socket("127.0.0.1", 0)  # of a server that still loads its models
-    assert main(["serve", "--model", "lab:base", "--port", str(found.getsockname()[1])]) == 2
+    listener = open_socket("127.0.0.1", 0)  # of a server that still loads its models
+    assert main(["serve", "--model", "lab:base", "--port", str(listener.getsockname()[1])]) == 2
     assert "cannot be listened on" in capsys.readouterr().err
-    found.close()
+    listener.close()
 
 
 def test_systems_over_models_that_are_loaded_once(veneer):

@@ -250,5 +250,5 @@ def test_bad_input():
 
 
 def test_shape_of_the_answer():
-    found = loglikelihoods(System.of_model(tiny()), prompts(3), [["one"], ["one", " two"], []])
-    assert [len(x) for x in found] == [1, 2, 0]
+    scores = loglikelihoods(System.of_model(tiny()), prompts(3), [["one"], ["one", " two"], []])
+    assert [len(x) for x in scores] == [1, 2, 0]

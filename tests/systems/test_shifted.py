@@ -192,13 +192,13 @@ def test_padding_rows_get_no_shift(large_more, small_more):
     assert system.shift.rows.tolist() == list(range(tokens))
     (prompt,) = prompts(1)
     said = [30, 40, tokens - 1]
-    found = torch.cat(list(system.forced_logits([prompt], [said])))
-    torch.testing.assert_close(found.double(), formula(system, prompt, said), rtol=1e-4, atol=2e-3)
+    logits = torch.cat(list(system.forced_logits([prompt], [said])))
+    torch.testing.assert_close(logits.double(), formula(system, prompt, said), rtol=1e-4, atol=2e-3)
     with torch.inference_mode():
         alone = large.model(
             input_ids=torch.tensor([[*system.encode([prompt])[0][0], *said]])
         ).logits[0, -4:-1]
-    torch.testing.assert_close(found[:, tokens:], alone[:, tokens:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits[:, tokens:], alone[:, tokens:], rtol=1e-4, atol=1e-4)
 
 
 def test_a_padding_token_of_the_large_model_is_read_by_the_small_one():

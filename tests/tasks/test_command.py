@@ -74,9 +74,9 @@ def test_show_as_json_with_template_and_chat(veneer):
         "--split",
         "train",
     )
-    found = json.loads(out)
-    assert code == 0 and found["split"] == "train" and len(found["prompts"]) == 2
-    first = found["prompts"][0]
+    record = json.loads(out)
+    assert code == 0 and record["split"] == "train" and len(record["prompts"]) == 2
+    first = record["prompts"][0]
     assert first["base"].startswith("Q ") and first["id"].startswith("lab-sums")
     asked = first["aligned"][-1]["content"]
     assert first["aligned_rendered"] == f"<|bos|><|user|>{asked}<|end|><|assistant|>"

@@ -34,9 +34,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
 @pytest.fixture
 def example(tmp_path) -> Path:
     """The example of docs/tasks.md as a file."""
-    found = re.search(r"```jsonl\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    match = re.search(r"```jsonl\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     path = tmp_path / "capitals.jsonl"
-    path.write_text(found[1], encoding="utf-8")
+    path.write_text(match[1], encoding="utf-8")
     return path
 
 

@@ -72,9 +72,9 @@ def test_the_best_answer_beats_the_incorrect_ones(data):
 
 def test_choices(data):
     task = get_task("truthfulqa-mc", data)
-    prompts, asked = task.prompts("test"), get_task("truthfulqa", data).prompts("test")
+    prompts, questions = task.prompts("test"), get_task("truthfulqa", data).prompts("test")
     assert task.prompts("train") == [] and task.kind == "choice"
-    for p, q in zip(prompts, asked, strict=True):
+    for p, q in zip(prompts, questions, strict=True):
         choices = p.reference["choices"]
         assert choices[p.reference["answer"]] == f" {q.reference['best']}"
         assert len(set(choices)) == len(choices) >= 2 and all(

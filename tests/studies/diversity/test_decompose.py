@@ -243,10 +243,10 @@ def test_too_few_answers_are_refused():
 @given(st.lists(st.sets(st.sampled_from("abcdefghij")), min_size=2, max_size=5))
 def test_accumulation_is_the_mean_over_all_subsets(sets):
     n = len(sets)
-    found = accumulation(sets, np.arange(n + 1.0))
+    curve = accumulation(sets, np.arange(n + 1.0))
     for k in range(n + 1):
         subsets = [len(set().union(*c)) for c in itertools.combinations(sets, k)]
-        assert found[k] == pytest.approx(np.mean(subsets))
+        assert curve[k] == pytest.approx(np.mean(subsets))
     beyond = accumulation(sets, np.array([n, n + 1.0, 2.0 * n]))
     assert beyond[0] <= beyond[1] + 1e-12 <= beyond[2] + 2e-12
 

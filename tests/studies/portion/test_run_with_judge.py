@@ -67,8 +67,8 @@ def test_a_judge_model_decides_the_headline(veneer, tmp_path, monkeypatch):
         )
         result = veneer(*command)
         assert result.code == 0, result.err
-        asked = len(server.calls)
-        assert asked and veneer(*command).code == 0 and len(server.calls) == asked, (
+        calls = len(server.calls)
+        assert calls and veneer(*command).code == 0 and len(server.calls) == calls, (
             "a finished run asks nothing"
         )
     results = Results.read(out / "results.jsonl")
@@ -83,7 +83,7 @@ def test_a_judge_model_decides_the_headline(veneer, tmp_path, monkeypatch):
     for system, row in rows.items():
         assert row.n == round(10 * (1 - missing.get(system, 0.0)))
     record = json.loads((out / "run.json").read_text())
-    assert record["judge_usage"][rows["base"].judge]["usage"]["requests"] == asked
+    assert record["judge_usage"][rows["base"].judge]["usage"]["requests"] == calls
     written = [p for p in out.rglob("*") if p.is_file()]
     assert written and not any(KEY.encode() in p.read_bytes() for p in written)
 

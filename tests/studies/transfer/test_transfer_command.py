@@ -222,7 +222,7 @@ def test_what_a_cut_run_lacks_is_made_again_as_it_was(whole, tmp_path):
 def test_a_given_veneer_needs_no_aligned_model_at_all(veneer, whole, tmp_path):
     """Only the two bases and a veneer: alpha to bake is chosen by headlines, there are no portions
     and no distances."""
-    asked = (
+    command = (
         "transfer",
         *LARGE,
         "--veneer",
@@ -234,7 +234,7 @@ def test_a_given_veneer_needs_no_aligned_model_at_all(veneer, whole, tmp_path):
         "--timing",
         "0",
     )
-    result = veneer(*asked, "--systems", "base,shifted,baked", "--out", tmp_path / "out")
+    result = veneer(*command, "--systems", "base,shifted,baked", "--out", tmp_path / "out")
     assert result.code == 0, result.err
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["choice"]["system"] == "shifted-1"
