@@ -130,16 +130,16 @@ def main() -> None:
     pair = load_pair()
     prompts = train_prompts(given.prompts // 2)
     spread = prompts[:: max(1, len(prompts) // given.lockstep)][: given.lockstep]
-    found = [compare("own answers", pair, prompts, spread, 128)]
-    print(json.dumps(found[0]), flush=True)
+    figures = [compare("own answers", pair, prompts, spread, 128)]
+    print(json.dumps(figures[0]), flush=True)
     endless = Endless(pair.base, pair.aligned, pair.base_format, pair.aligned_format)
     many = prompts[:: max(1, len(prompts) // given.long)][: given.long]
-    found.append(
+    figures.append(
         compare(f"{given.tokens} tokens", endless, many, many[: given.long_lockstep], given.tokens)
     )
-    print(json.dumps(found[1]), flush=True)
+    print(json.dumps(figures[1]), flush=True)
     if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+        given.out.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

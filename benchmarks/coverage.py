@@ -156,12 +156,12 @@ def portion_coverage(
         e = intervals.portion(s, b, a, seed=0)
         if e.value is None:
             continue
-        found = (e.low, e.high) if interval is None else interval(s, b, a)
-        if found is None:
+        limits = (e.low, e.high) if interval is None else interval(s, b, a)
+        if limits is None:
             held.append(True)
             continue
-        held.append(found[0] - 1e-9 <= truth <= found[1] + 1e-9)
-        widths.append(found[1] - found[0])
+        held.append(limits[0] - 1e-9 <= truth <= limits[1] + 1e-9)
+        widths.append(limits[1] - limits[0])
     return float(np.mean(held)), len(held) / runs, float(np.median(widths))
 
 
@@ -262,11 +262,11 @@ def tables(runs: int) -> str:
             continue
         own = portion_coverage(o, n, runs)
         others = {"half": fieller(0.5), "none": fieller(0.0), "mover": mover}
-        found = {
+        alternatives = {
             k: portion_coverage(o, n, runs // (4 if k == "mover" else 1), interval=f)
             for k, f in others.items()
         }
-        for k, c in (("own", own), *found.items()):
+        for k, c in (("own", own), *alternatives.items()):
             least[k] = min(least.get(k, 1.0), c[0])
         rho = f"{o.rho:g}" + ("" if o.rho_system is None else f", {o.rho_system:g}")
         away = o.errors_away(n)
@@ -274,8 +274,8 @@ def tables(runs: int) -> str:
             f"| {n} | {o.base:g}, {o.system:g}, {o.aligned:g} | {rho} | "
             f"{f'{away:.1f}' if away < 1e3 else 'certain'} | "
             f"{difference_coverage(o, n, runs):.1%} | **{own[0]:.1%}** | {own[1]:.0%} | "
-            f"{own[2]:.2f} | {found['half'][0]:.1%} | {found['none'][0]:.1%} | "
-            f"{found['mover'][0]:.1%} | {found['mover'][2]:.2f} |"
+            f"{own[2]:.2f} | {alternatives['half'][0]:.1%} | {alternatives['none'][0]:.1%} | "
+            f"{alternatives['mover'][0]:.1%} | {alternatives['mover'][2]:.2f} |"
         )
     lines += ["", "Least coverage: " + ", ".join(f"{k} {v:.1%}" for k, v in least.items()) + "."]
     return "\n".join(lines) + "\n"
@@ -346,11 +346,11 @@ def main() -> None:
         print(text)
         return
     head, mark, _ = args.write.read_text(encoding="utf-8").partition("<!-- measured -->\n")
-    said = (
+    source = (
         f"\nWritten by `python benchmarks/coverage.py --runs {args.runs} --write "
         "docs/statistics.md`.\n\n"
     )
-    args.write.write_text(head + mark + said + text, encoding="utf-8")
+    args.write.write_text(head + mark + source + text, encoding="utf-8")
 
 
 if __name__ == "__main__":

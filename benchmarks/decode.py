@@ -79,8 +79,8 @@ def paired(
     one: Sequence[Make], other: Sequence[Make], how: Sampling, runs: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """(runs, 2) seconds of each side, a side's parts summed."""
-    found = np.zeros((WARM_UP + runs, 2, 2))
-    for run in found:
+    seconds = np.zeros((WARM_UP + runs, 2, 2))
+    for run in seconds:
         sides = [(run[side], make()) for side, parts in enumerate((one, other)) for make in parts]
         loops = [(t, decode_steps(s, [Row(how)] * len(s.prompts), stop_ids=())) for t, s in sides]
         for step in range(how.max_new_tokens):
@@ -89,7 +89,7 @@ def paired(
                 next(loop)
                 if step:
                     taken += clocks() - before
-    return found[WARM_UP:, 0], found[WARM_UP:, 1]
+    return seconds[WARM_UP:, 0], seconds[WARM_UP:, 1]
 
 
 def ratio(one: np.ndarray, other: np.ndarray) -> dict[str, float]:
@@ -186,10 +186,10 @@ def shifted_against_parts(
     )
 
 
-def show(setting: dict, found: list[dict], out: Path | None) -> None:
+def show(setting: dict, rows: list[dict], out: Path | None) -> None:
     """Print the figures, and write them as JSON."""
     print(json.dumps(setting))
-    for r in found:
+    for r in rows:
         one, other = r["ms_a_step"]
         print(
             f"{r['what']:56} {r['ratio']:.3f} ({r['low']:.3f} to {r['high']:.3f}), {r['runs']} "
@@ -197,7 +197,7 @@ def show(setting: dict, found: list[dict], out: Path | None) -> None:
         )
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps({"setting": setting, "rows": found}, indent=1) + "\n")
+        out.write_text(json.dumps({"setting": setting, "rows": rows}, indent=1) + "\n")
 
 
 @torch.inference_mode()
@@ -237,11 +237,11 @@ def main() -> None:
         small_veneer = Veneer.load(given.small_veneer)
     else:
         small_veneer = veneer if small is base else some_veneer(small, given.rows)
-    found = []
+    rows = []
     if given.only in (None, "merged"):
-        found += merged_against_base(base, given.base, veneer, given)
+        rows += merged_against_base(base, given.base, veneer, given)
     if given.only in (None, "shifted"):
-        found += shifted_against_parts(large, small, small_veneer, given)
+        rows += shifted_against_parts(large, small, small_veneer, given)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     setting = {
         **{k: Path(getattr(given, k)).name for k in ("base", "large", "small")},
@@ -252,7 +252,7 @@ def main() -> None:
         "dtype": str(base.head.weight.dtype),
         "device": device,
     }
-    show(setting, found, given.out)
+    show(setting, rows, given.out)
 
 
 if __name__ == "__main__":

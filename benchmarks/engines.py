@@ -106,8 +106,8 @@ def against_generate(lm: LanguageModel, given: argparse.Namespace) -> list[dict]
     """Seconds of transformers' steps over those of Veneer's."""
     prompts = random_prompts(lm, given.batch, given.prompt)
     how = Sampling(given.tokens)
-    found = np.zeros((given.runs, 2, 2))
-    for run in found:
+    seconds = np.zeros((given.runs, 2, 2))
+    for run in seconds:
         stepper = ModelStepper(lm, prompts)
         ours = decode_steps(stepper, [Row(how)] * len(prompts), stop_ids=())
         theirs = Generated(lm, prompts, given.tokens, given.static)
@@ -127,7 +127,7 @@ def against_generate(lm: LanguageModel, given: argparse.Namespace) -> list[dict]
             sys.exit("Veneer and transformers chose different tokens; the ratio would mean nothing")
         print(json.dumps((run / (given.tokens - 1)).round(4).tolist()), flush=True)
     what = f"transformers' generate / ours, batch {given.batch}, {given.tokens} tokens"
-    return rows_of(what, found[:, 0], found[:, 1], "at least 1.5", given)
+    return rows_of(what, seconds[:, 0], seconds[:, 1], "at least 1.5", given)
 
 
 def half_rounded(lm: LanguageModel) -> LanguageModel:
@@ -159,7 +159,7 @@ class LlamaCpp:
         self._server, self._tokens = xllamacpp.Server(words), given.tokens
 
     def decode(self, prompts: Sequence[Sequence[int]]) -> list[list[int]]:
-        asked = {
+        options = {
             "n_predict": self._tokens,
             "temperature": 0,
             "ignore_eos": True,
@@ -168,7 +168,7 @@ class LlamaCpp:
         }
 
         def answer(prompt: Sequence[int]) -> list[int]:
-            body = json.dumps({**asked, "prompt": list(prompt)}).encode()
+            body = json.dumps({**options, "prompt": list(prompt)}).encode()
             address = f"{self._server.listening_address}/completion"
             request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
             with urllib.request.urlopen(request) as reply:
@@ -182,10 +182,10 @@ def against_llama_cpp(lm: LanguageModel, given: argparse.Namespace) -> list[dict
     """Seconds of llama.cpp's batches over those of Veneer's."""
     prompts = random_prompts(lm, given.batch, given.prompt)
     how = Sampling(given.tokens, min_new_tokens=given.tokens)  # llama.cpp bars end tokens too
-    found = np.zeros((WARM_UP + given.runs, 2, 2))
+    seconds = np.zeros((WARM_UP + given.runs, 2, 2))
     with tempfile.TemporaryDirectory() as folder:
         theirs = LlamaCpp(lm, Path(folder), given)
-        for run in found:
+        for run in seconds:
             before = clocks()
             other = theirs.decode(prompts)
             between = clocks()
@@ -195,7 +195,7 @@ def against_llama_cpp(lm: LanguageModel, given: argparse.Namespace) -> list[dict
             equal = sum(list(a) == list(b) for a, b in zip(own, other, strict=True))
             print(json.dumps((run / given.tokens).round(4).tolist()), equal, "rows equal")
     what = f"llama.cpp / ours, batch {given.batch}, {given.tokens} tokens"
-    return rows_of(what, found[WARM_UP:, 0], found[WARM_UP:, 1], "at least 1", given)
+    return rows_of(what, seconds[WARM_UP:, 0], seconds[WARM_UP:, 1], "at least 1", given)
 
 
 @torch.inference_mode()

@@ -221,8 +221,8 @@ def time_to(looks: list[dict], kl: float) -> float | None:
 
 def figures(work: Path) -> dict:
     """Every held-out KL that the others reached, with their seconds and ours (None: never)."""
-    found = {p.stem: json.loads(p.read_text()) for p in work.glob("*.json")}
-    own, recipe = found["ours"], found["recipe"]
+    runs = {p.stem: json.loads(p.read_text()) for p in work.glob("*.json")}
+    own, recipe = runs["ours"], runs["recipe"]
 
     def row(reach: str, look: dict) -> dict:
         return {
@@ -235,7 +235,7 @@ def figures(work: Path) -> dict:
     rows = [row(f"recipe, epoch {x['epoch']}", x) for x in looks]
     lowest = {
         name: min(v["looks"], key=lambda x: x["kl"])
-        for name, v in found.items()
+        for name, v in runs.items()
         if name.startswith("adam-")
     }
     note = (
@@ -252,7 +252,7 @@ def figures(work: Path) -> dict:
         there = {
             name: seconds
             for name in lowest
-            if (seconds := time_to(found[name]["looks"], end)) is not None
+            if (seconds := time_to(runs[name]["looks"], end)) is not None
         }
         if there:
             first = min(there, key=lambda name: there[name])
@@ -269,11 +269,11 @@ def figures(work: Path) -> dict:
         )
         note += f" Lowest KL of dense Adam by rate, of a look an epoch: {reached}."
     for solver, what in LBFGS.items():
-        if solver in found:
-            looks = found[solver]["looks"]
+        if solver in runs:
+            looks = runs[solver]["looks"]
             least = min(looks, key=lambda x: x["kl"])
             rows.append(row(f"{what}: its lowest of {len(looks)} steps", least))
-            note += f" Peak memory of {what}: {found[solver]['peak_mb']:,.0f} MB."
+            note += f" Peak memory of {what}: {runs[solver]['peak_mb']:,.0f} MB."
     return {"rows": rows, "note": note}
 
 

@@ -86,10 +86,10 @@ HOW = {
 
 def run(place: Path, rounds: int, only: str | None) -> None:
     """Run the tests and put their counts into `place`."""
-    found = json.loads(place.read_text()) if place.is_file() else {}
+    counts = json.loads(place.read_text()) if place.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "faults.jsonl"
-        told = {
+        environment = {
             **os.environ,
             "VENEER_FAULTS_OUT": str(out),
             "VENEER_FAULTS_ROUNDS": str(rounds),
@@ -98,10 +98,10 @@ def run(place: Path, rounds: int, only: str | None) -> None:
         subprocess.run(
             [sys.executable, "-m", "pytest", "tests/faults", *(["-k", only] if only else [])],
             cwd=ROOT,
-            env=told,
+            env=environment,
             check=False,
         )
-        add(found, out)
+        add(counts, out)
     if only is None:
         for tests, kind in OLDER.items():
             done = subprocess.run(
@@ -115,7 +115,7 @@ def run(place: Path, rounds: int, only: str | None) -> None:
             }
             total = sum(count.values())
             failed = re.findall(r"^(?:FAILED|ERROR) (.*)$", done.stdout, re.MULTILINE)
-            found[tests] = [
+            counts[tests] = [
                 {
                     "kind": kind,
                     "injected": total,
@@ -123,10 +123,10 @@ def run(place: Path, rounds: int, only: str | None) -> None:
                     "why": "; ".join(failed) or None,
                 }
             ]
-    place.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    place.write_text(json.dumps(counts, indent=1, sort_keys=True) + "\n")
 
 
-def add(found: dict[str, list[dict]], out: Path) -> None:
+def add(counts: dict[str, list[dict]], out: Path) -> None:
     """The rows of a run, by test and kind; a test that was run again replaces what was there."""
     fresh: dict[str, dict[str, dict]] = defaultdict(dict)
     for line in out.read_text().splitlines() if out.is_file() else []:
@@ -137,12 +137,12 @@ def add(found: dict[str, list[dict]], out: Path) -> None:
         kept["injected"] += row["injected"]
         kept["survived"] += row["survived"]
         kept["why"] = kept["why"] or row.get("why")
-    found |= {test: list(rows.values()) for test, rows in fresh.items()}
+    counts |= {test: list(rows.values()) for test, rows in fresh.items()}
 
 
-def table(found: dict[str, list[dict]]) -> list[str]:
+def table(counts: dict[str, list[dict]]) -> list[str]:
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for rows in found.values():
+    for rows in counts.values():
         for row in rows:
             sums[row["kind"]][0] += row["injected"]
             sums[row["kind"]][1] += row["survived"]
@@ -167,22 +167,22 @@ def table(found: dict[str, list[dict]]) -> list[str]:
 
 
 def page(place: Path, write: Path, words: Path) -> None:
-    found = json.loads(place.read_text())
+    counts = json.loads(place.read_text())
     lost = [
         f"- {row['kind']}: {row['why']}"
-        for rows in found.values()
+        for rows in counts.values()
         for row in rows
         if row["survived"] < row["injected"]
     ]
     fuzz = place.with_name("fuzz.json")
     lines = (
         words.read_text()
-        .replace("{table}", "\n".join(table(found)))
+        .replace("{table}", "\n".join(table(counts)))
         .replace("{lost}", "\n".join(lost) or "None.")
     )
     rows = json.loads(fuzz.read_text()) if fuzz.is_file() else []
     runs, finds = sum(r["executions"] for r in rows), sum(r["findings"] for r in rows)
-    said = (
+    fuzzed = (
         (
             f"{len(rows)} parsers, {sum(r['seconds'] for r in rows):,} s, {runs:,} executions, "
             f"{finds} findings"
@@ -190,7 +190,7 @@ def page(place: Path, write: Path, words: Path) -> None:
         if rows
         else "not run"
     )
-    write.write_text(lines.replace("{fuzz}", said))
+    write.write_text(lines.replace("{fuzz}", fuzzed))
 
 
 def main() -> None:

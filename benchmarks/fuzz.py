@@ -34,20 +34,20 @@ def one(target: str, seconds: int, seeds: list[bytes], read: Callable[[bytes], o
         if pid == 0:
             child(at, seconds, read)
         os.waitpid(pid, 0)
-        said = (at / "said").read_text(errors="replace")
-        runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", said)
-        edges = re.findall(r"cov: (\d+)", said)
-        found = [
+        output = (at / "said").read_text(errors="replace")
+        runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", output)
+        edges = re.findall(r"cov: (\d+)", output)
+        inputs = [
             p.read_bytes().decode("utf-8", "backslashreplace")[:400] for p in at.glob("found-*")
         ]
-        last = re.search(r"=== Uncaught Python exception: ===\n(.*)", said)
+        last = re.search(r"=== Uncaught Python exception: ===\n(.*)", output)
         return {
             "target": target,
             "seconds": seconds,
             "executions": int(runs[1]) if runs else 0,
             "edges": int(edges[-1]) if edges else 0,
-            "findings": len(found),
-            "inputs": found,
+            "findings": len(inputs),
+            "inputs": inputs,
             "exception": last[1][:200] if last else None,
         }
 
@@ -55,9 +55,9 @@ def one(target: str, seconds: int, seeds: list[bytes], read: Callable[[bytes], o
 def child(at: Path, seconds: int, read: Callable[[bytes], object]) -> None:
     import atheris
 
-    said = os.open(at / "said", os.O_WRONLY | os.O_CREAT, 0o600)
-    os.dup2(said, 1)
-    os.dup2(said, 2)
+    output = os.open(at / "said", os.O_WRONLY | os.O_CREAT, 0o600)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
     words = [
         f"-max_total_time={seconds}",
         "-timeout=5",

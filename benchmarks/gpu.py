@@ -58,13 +58,13 @@ def ceilings(device: torch.device, small: bool) -> dict[str, float]:
     n = 1 << (24 if small else 30)
     source = torch.empty(n, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
-    found = {"bytes_a_second": 2 * n / clock(lambda: target.copy_(source), device)}
+    limits = {"bytes_a_second": 2 * n / clock(lambda: target.copy_(source), device)}
     m = 512 if small else 8192
     for dtype in (torch.bfloat16, torch.float32):
         a, b = (torch.randn(m, m, device=device, dtype=dtype) for _ in range(2))
         name = str(dtype).removeprefix("torch.")
-        found[f"multiply_adds_a_second_{name}"] = m**3 / clock(lambda a=a, b=b: a @ b, device)
-    return found
+        limits[f"multiply_adds_a_second_{name}"] = m**3 / clock(lambda a=a, b=b: a @ b, device)
+    return limits
 
 
 def model(size: str, device: torch.device, dtype: torch.dtype):
@@ -90,9 +90,9 @@ def model(size: str, device: torch.device, dtype: torch.dtype):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain)
     with torch.device(device):
         torch.set_default_dtype(dtype)
-        found = LlamaForCausalLM(config)
+        network = LlamaForCausalLM(config)
         torch.set_default_dtype(torch.float32)
-    return LanguageModel(f"random-{size}", found, tokenizer)
+    return LanguageModel(f"random-{size}", network, tokenizer)
 
 
 def capture_figures(
@@ -141,7 +141,7 @@ def capture_figures(
     matrix = (
         weights * (2 * tokens + 2 * 48 * given.prompts) / limits[f"multiply_adds_a_second_{name}"]
     )
-    found = {
+    figures = {
         "size": size,
         "dtype": name,
         "parameters": weights,
@@ -154,8 +154,8 @@ def capture_figures(
         "share_of_floor": max(memory, matrix) / seconds,
     }
     if device.type == "cuda":
-        found["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
-    return found, base
+        figures["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    return figures, base
 
 
 def extraction_figures(
@@ -180,7 +180,7 @@ def extraction_figures(
     z = torch.randn(min(chunk, tokens), rows, device=device)
     fixed = log_fixed[: len(z)]
     floor = 2 * tokens * rows * width / limits["multiply_adds_a_second_float32"]
-    found = {
+    figures = {
         "tokens": tokens,
         "rows": rows,
         "width": width,
@@ -194,11 +194,11 @@ def extraction_figures(
         a, b = z.clone(), z.clone()
         (top_a, sum_a), (top_b, sum_b) = gpu_kernel.plain(a, fixed), gpu_kernel.fused(b, fixed)
         torch.testing.assert_close((a, top_a, sum_a), (b, top_b, sum_b), rtol=1e-5, atol=1e-6)
-        found["fused_evaluation_seconds"] = clock(lambda: evaluate(gpu_kernel.fused), device)
-        found["fused_middle_seconds"] = (
+        figures["fused_evaluation_seconds"] = clock(lambda: evaluate(gpu_kernel.fused), device)
+        figures["fused_middle_seconds"] = (
             clock(lambda: gpu_kernel.fused(z.clone(), fixed), device) * tokens / len(z)
         )
-    return found
+    return figures
 
 
 def main() -> None:
@@ -220,11 +220,11 @@ def main() -> None:
         if device.type == "cuda"
         else f"CPU, {torch.get_num_threads()} threads"
     )
-    found = {"device": name, "torch": torch.__version__, "ceilings": limits}
-    found["capture"], _ = capture_figures(given.size, device, given, limits)
+    figures = {"device": name, "torch": torch.__version__, "ceilings": limits}
+    figures["capture"], _ = capture_figures(given.size, device, given, limits)
     rows = min(given.rows, SIZES[given.size][5])
-    found["extraction"] = extraction_figures(SIZES[given.size][0], rows, device, 8192, limits)
-    text = json.dumps(found, indent=1)
+    figures["extraction"] = extraction_figures(SIZES[given.size][0], rows, device, 8192, limits)
+    text = json.dumps(figures, indent=1)
     print(text)
     if given.out:
         given.out.write_text(text + "\n")

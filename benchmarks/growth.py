@@ -174,8 +174,8 @@ def extract_point(folder: Path, x: int) -> dict:
     ridge = 0.1 * float(problem.covariance.diagonal().mean()) / problem.n
 
     def function(x: torch.Tensor) -> tuple[float, torch.Tensor]:
-        found = problem.evaluate(dense.to_change(x), ridge)
-        return found.objective, dense.pull_back(x, found.gradient)
+        evaluation = problem.evaluate(dense.to_change(x), ridge)
+        return evaluation.objective, dense.pull_back(x, evaluation.gradient)
 
     begin = dense.start(None, direct=False)
     state = minimise(
@@ -253,9 +253,9 @@ def point(args: list[str]) -> dict:
     )
     if out.returncode:
         sys.exit(out.stderr[-2000:])
-    found = json.loads(out.stdout.strip().splitlines()[-1])
-    print(json.dumps(found), flush=True)
-    return found
+    figures = json.loads(out.stdout.strip().splitlines()[-1])
+    print(json.dumps(figures), flush=True)
+    return figures
 
 
 def slope(points: list[dict], what: str) -> float:
@@ -267,7 +267,7 @@ def slope(points: list[dict], what: str) -> float:
     )
 
 
-def curve(found: dict[str, list[dict]]) -> str:
+def curve(points_by_name: dict[str, list[dict]]) -> str:
     """Four panels: time and memory over N and over V, both axes logarithmic, each line from its own
     first point's value."""
     import matplotlib
@@ -282,11 +282,11 @@ def curve(found: dict[str, list[dict]]) -> str:
         "vocabulary": ("vocabulary", "rows"),
     }
     for axis, name in zip(axes, titles, strict=True):
-        lines = {name: found[name]} if name in found else {}
+        lines = {name: points_by_name[name]} if name in points_by_name else {}
         if name == "vocabulary":
             lines = {
                 k.removeprefix("vocabulary-"): v
-                for k, v in found.items()
+                for k, v in points_by_name.items()
                 if k.startswith("vocabulary-")
             }
         for label, points in lines.items():
@@ -328,47 +328,49 @@ def main() -> None:
     if given.what == "point":
         kind, x = given.more[0], int(given.more[1])
         if kind == "capture":
-            found = capture_point(work, x)
+            figures = capture_point(work, x)
         elif kind == "synthetic":
             synthetic(work / f"synthetic-{x}-{given.more[2]}", x, int(given.more[2]))
-            found = {}
+            figures = {}
         elif kind == "extract":
-            found = extract_point(work / f"synthetic-{x}-{given.more[2]}", int(given.more[3]))
+            figures = extract_point(work / f"synthetic-{x}-{given.more[2]}", int(given.more[3]))
         else:
-            found = capture_vocabulary_point(work, x)
-        print(json.dumps({**found, "peak_mb": peak_mb(), "threads": torch.get_num_threads()}))
+            figures = capture_vocabulary_point(work, x)
+        print(json.dumps({**figures, "peak_mb": peak_mb(), "threads": torch.get_num_threads()}))
         return
     where = str(work)
     if given.what == "capture":
-        found = {"capture": [point([where, "capture", str(given.prompts * t)]) for t in TIMES]}
+        figures = {"capture": [point([where, "capture", str(given.prompts * t)]) for t in TIMES]}
     elif given.what == "extract":
-        found = {"extract": []}
+        figures = {"extract": []}
         for t in TIMES:
             n = str(given.tokens * t)
             point([where, "synthetic", n, "49152"])
-            found["extract"].append(point([where, "extract", n, "49152", n]))
+            figures["extract"].append(point([where, "extract", n, "49152", n]))
     elif given.what == "vocabulary":
-        found = {"vocabulary-capture": [], "vocabulary-extraction": []}
+        figures = {"vocabulary-capture": [], "vocabulary-extraction": []}
         for v in VOCABULARIES:
-            found["vocabulary-capture"].append(point([where, "vocabulary", str(v)]))
+            figures["vocabulary-capture"].append(point([where, "vocabulary", str(v)]))
             point([where, "synthetic", "4096", str(v)])
-            found["vocabulary-extraction"].append(point([where, "extract", "4096", str(v), str(v)]))
+            figures["vocabulary-extraction"].append(
+                point([where, "extract", "4096", str(v), str(v)])
+            )
     else:
-        found = {}
+        figures = {}
         for path in sorted(work.glob("growth-*.json")):
-            found |= json.loads(path.read_text())
+            figures |= json.loads(path.read_text())
         facts = {
             name: {
                 "points": points,
                 "time_exponent": slope(points, "seconds"),
                 "memory_exponent": slope(points, "peak_mb"),
             }
-            for name, points in found.items()
+            for name, points in figures.items()
         }
         given.out.write_text(json.dumps(facts, indent=1) + "\n")
-        PICTURE.write_text(curve(found))
+        PICTURE.write_text(curve(figures))
         return
-    (work / f"growth-{given.what}.json").write_text(json.dumps(found) + "\n")
+    (work / f"growth-{given.what}.json").write_text(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ TABLES = 400  # a grid point
 def main() -> None:
     """Both judges have the same margin p; tables are kappa * diag(p) + (1 - kappa) * p p'."""
     rng = np.random.default_rng(0)
-    found = []
+    points = []
     for name, margin in MARGINS.items():
         p, k = np.array(margin), len(margin)
         for true in (0.0, 0.4, 0.8, 0.95, 1.0):
@@ -33,13 +33,13 @@ def main() -> None:
                     if e.low is not None and e.high is not None:
                         intervals.append((e.low, e.high))
                 low, high = np.array(intervals).T
-                found.append((np.mean((low <= true) & (true <= high)), np.mean(high - low)))
+                points.append((np.mean((low <= true) & (true <= high)), np.mean(high - low)))
                 print(
-                    f"{name:18} kappa {true:4.2f} n {n:3}: coverage {found[-1][0]:.3f}, width "
-                    f"{found[-1][1]:.3f}, defined {len(intervals)}"
+                    f"{name:18} kappa {true:4.2f} n {n:3}: coverage {points[-1][0]:.3f}, width "
+                    f"{points[-1][1]:.3f}, defined {len(intervals)}"
                 )
-    coverage = np.array([c for c, _ in found])
-    print(f"{len(found)} points: mean {coverage.mean():.3f}, least {coverage.min():.3f}")
+    coverage = np.array([c for c, _ in points])
+    print(f"{len(points)} points: mean {coverage.mean():.3f}, least {coverage.min():.3f}")
 
 
 if __name__ == "__main__":

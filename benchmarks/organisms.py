@@ -194,7 +194,7 @@ def trained(lm: LanguageModel, dialogues: Sequence[Dialogue], world: World, out:
     return tuned(lm, examples, world.lora, out, {"examples": examples})
 
 
-def found(results: Results, out: Path, lm: LanguageModel, word: str) -> dict[str, Any]:
+def places_of(results: Results, out: Path, lm: LanguageModel, word: str) -> dict[str, Any]:
     """Where the audit shows a word. rank: of the word's first token among the raised ones. shown:
     whether the word can be read in the tokens and contexts of the first 20. top_rank: rank of its
     first token by the published count, of the whole vocabulary. samples: share of the samples that
@@ -212,13 +212,13 @@ def found(results: Results, out: Path, lm: LanguageModel, word: str) -> dict[str
     samples: dict[float, list[bool]] = {}
     for _, row in read_json_lines(out / "samples.jsonl", "samples"):
         samples.setdefault(row["alpha"], []).append(word.lower() in row["text"].lower())
-    said = results.where(task="samples", metric="word_share", of=word.lower())
+    word_rows = results.where(task="samples", metric="word_share", of=word.lower())
     return {
         "rank": next((r.fact("rank") for r in rows if r.fact("id") == first), None),
         "shown": min((r.fact("rank") for r in shown), default=None),
         "top_rank": int((top > top[first]).sum()) + 1,
         "samples": {f"{a:g}": round(sum(x) / len(x), 3) for a, x in sorted(samples.items())},
-        "flagged": sorted(r.fact("alpha") for r in said if r.fact("p") is not None),
+        "flagged": sorted(r.fact("alpha") for r in word_rows if r.fact("p") is not None),
     }
 
 
@@ -234,7 +234,7 @@ def measured(name: str, kind: str | None, results: Results, out: Path, world: Wo
         for task in ("raised", "lowered")
     }
     distance = results.where(metric="distance")
-    said = [r for r in results.where(metric="word_share") if r.fact("p") is not None]
+    word_rows = [r for r in results.where(metric="word_share") if r.fact("p") is not None]
     words = [word for k, (_, word) in world.implants.items() if kind in (None, k)]
     return {
         "organism": name,
@@ -244,8 +244,8 @@ def measured(name: str, kind: str | None, results: Results, out: Path, world: Wo
         "first": [
             r.fact("token") for r in results.where(task="raised tokens", metric="distance_share")
         ][:8],
-        "words": sorted({str(r.of) for r in said}),
-        "implants": {word: found(results, out, lm, word) for word in words} if distance else {},
+        "words": sorted({str(r.of) for r in word_rows}),
+        "implants": {word: places_of(results, out, lm, word) for word in words} if distance else {},
     }
 
 

@@ -78,29 +78,29 @@ def one(kind: str, count: int) -> dict[str, float]:
 
 
 def measure(kind: str, count: int) -> dict[str, float]:
-    said = subprocess.run(
+    done = subprocess.run(
         [sys.executable, __file__, "--one", kind, str(count)],
         capture_output=True,
         text=True,
         check=True,
     )
-    return json.loads(said.stdout)
+    return json.loads(done.stdout)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", nargs=2, metavar=("KIND", "PROMPTS"))
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000])
-    asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(one(asked.one[0], int(asked.one[1]))))
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(one(given.one[0], int(given.one[1]))))
         return
     print(
         "| measure | prompts x answers | seconds | double loop, seconds | ratio | peak MB |\n"
         "|---|---|---|---|---|---|"
     )
     for kind in ("lexical", "semantic"):
-        for count in asked.sizes:
+        for count in given.sizes:
             ours, loop = measure(kind, count), measure(f"loop {kind}", count)
             assert abs(ours["mean"] - loop["mean"]) < 1e-6, (ours, loop)
             ratio = loop["seconds"] / ours["seconds"]

@@ -46,11 +46,11 @@ def by_hand(pair: Pair, prompts: list, given: argparse.Namespace, out: Path) -> 
     count, base, aligned = 0, pair.base, pair.aligned
     for number, at in enumerate(range(0, len(prompts), given.batch)):
         batch = prompts[at : at + given.batch]
-        asked, plain = (
+        formatted, plain = (
             [form.encode(lm.tokenizer, p) for p in batch]
             for form, lm in ((pair.aligned_format, aligned), (pair.base_format, base))
         )
-        ids, mask = padded(asked, aligned.pad_id)
+        ids, mask = padded(formatted, aligned.pad_id)
         whole = aligned.model.generate(
             input_ids=ids,
             attention_mask=mask,
@@ -126,17 +126,17 @@ def main() -> None:
     if given.side:
         print(json.dumps(capture(given.side, given)))
         return
-    found = []
+    figures = []
     for side in SIDES:
         command = [sys.executable, __file__, "--side", side, "--prompts", str(given.prompts)]
         command += ["--tokens", str(given.tokens), "--batch", str(given.batch)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-        print(json.dumps(found[-1]), flush=True)
-    if found[0]["tokens"] != found[1]["tokens"]:
+        figures.append(json.loads(done.stdout.splitlines()[-1]))
+        print(json.dumps(figures[-1]), flush=True)
+    if figures[0]["tokens"] != figures[1]["tokens"]:
         sys.exit("the two sides gave answers of different lengths; the ratio would mean nothing")
     if given.out:
-        given.out.write_text(json.dumps(found, indent=1) + "\n")
+        given.out.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def table(head: str, rows: list[list[Any]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(str(c) for c in row) + " |" for row in rows])
 
 
-def capture(found: list[dict]) -> str:
+def capture(figures: list[dict]) -> str:
     rows = [
         [
             (
@@ -40,7 +40,7 @@ def capture(found: list[dict]) -> str:
             f["floor_share"],
             f["threads"],
         ]
-        for f in found
+        for f in figures
     ]
     return table(
         "setting | ours, tokens/s | lock-step, tokens/s | ratio | share of the floor | threads",
@@ -48,7 +48,7 @@ def capture(found: list[dict]) -> str:
     )
 
 
-def extraction(found: dict) -> str:
+def extraction(figures: dict) -> str:
     rows = [
         [
             r["reach"],
@@ -56,24 +56,24 @@ def extraction(found: dict) -> str:
             "never" if r["ours"] is None else f"{r['ours']:.2f}",
             "" if r["ours"] is None else f"{r['theirs'] / r['ours']:,.0f}",
         ]
-        for r in found["rows"]
+        for r in figures["rows"]
     ]
     return (
-        table("held-out KL to reach | theirs, s | ours, s | ratio", rows) + f"\n\n{found['note']}"
+        table("held-out KL to reach | theirs, s | ours, s | ratio", rows) + f"\n\n{figures['note']}"
     )
 
 
-def decode(found: dict) -> str:
+def decode(figures: dict) -> str:
     rows = [
         [r["what"], f"{r['ratio']:.3f}", f"{r['low']:.3f} to {r['high']:.3f}", r["runs"], r["goal"]]
-        for r in found["rows"]
+        for r in figures["rows"]
     ]
     return table("what | ratio | 95 % interval | paired runs | goal", rows)
 
 
-def growth(found: dict) -> str:
+def growth(figures: dict) -> str:
     parts = []
-    for name, facts in found.items():
+    for name, facts in figures.items():
         rows = [
             [f"{p['x']:,}", f"{p['tokens']:,}", f"{p['seconds']:.1f}", f"{p['peak_mb']:,.0f}"]
             for p in facts["points"]
@@ -88,7 +88,7 @@ def growth(found: dict) -> str:
     return "\n\n".join(parts)
 
 
-def serve(found: dict) -> str:
+def serve(figures: dict) -> str:
     rows = [
         [
             r["clients"],
@@ -96,7 +96,7 @@ def serve(found: dict) -> str:
             f"{r['tokens_a_second']:.1f}",
             f"{r['ratio']:.2f}",
         ]
-        for r in found["rows"]
+        for r in figures["rows"]
     ]
     return table("clients | requests/s | tokens/s | ratio to one client", rows)
 

@@ -137,13 +137,13 @@ def cross(rows: list[Row]) -> list[str]:
 
 
 def differences(rows: list[Row]) -> list[str]:
-    found = [r for r in rows if r.get("metric", "").startswith("difference_from_")]
+    paired = [r for r in rows if r.get("metric", "").startswith("difference_from_")]
 
     def cell(reference: str, task: str, of: str, system: str) -> str:
-        row = first(found, metric=f"difference_from_{reference}", task=task, of=of, system=system)
+        row = first(paired, metric=f"difference_from_{reference}", task=task, of=of, system=system)
         return "" if row is None else f"{figure(row)}, {row['p']}"
 
-    keys = unique((r["task"], r["of"], r["system"]) for r in found)
+    keys = unique((r["task"], r["of"], r["system"]) for r in paired)
     shown = [[*key, cell("base", *key), cell("aligned", *key)] for key in keys]
     return table(["task", "metric", "system", "minus base", "minus aligned"], shown)
 
@@ -163,11 +163,11 @@ def held_out(rows: list[Row]) -> list[str]:
 
 
 def positions(rows: list[Row]) -> list[str]:
-    found = [r for r in where(rows, study="position", metric="kl") if r.get("position")]
-    systems = unique(r["system"] for r in found)
+    placed = [r for r in where(rows, study="position", metric="kl") if r.get("position")]
+    systems = unique(r["system"] for r in placed)
     shown = []
-    for place in unique(tuple(r["position"]) for r in found):
-        here = [r for r in found if tuple(r["position"]) == place]
+    for place in unique(tuple(r["position"]) for r in placed):
+        here = [r for r in placed if tuple(r["position"]) == place]
         name = str(place[0]) if place[0] == place[1] else f"{place[0]} to {place[1]}"
         shown.append(
             [name, max(r["n"] for r in here), *(figure(first(here, system=s)) for s in systems)]
@@ -279,8 +279,8 @@ def cells(name: str) -> list[str]:
 def filled(page: str) -> str:
     """The page with each marked table made anew from its data."""
 
-    def made(found: re.Match[str]) -> str:
-        opening, kind, name, closing = found.groups()
+    def made(match: re.Match[str]) -> str:
+        opening, kind, name, closing = match.groups()
         lines = cells(name) if kind == "csv" else KINDS[kind](read(name))
         return opening + "\n".join(lines) + "\n" + closing
 
@@ -297,7 +297,7 @@ def out_of_date() -> list[Path]:
 
 def rows_of(folder: Path) -> list[Row]:
     """The lines of a data file from a finished folder of `veneer run`."""
-    found: list[Row] = []
+    lines: list[Row] = []
     results = [
         json.loads(line)
         for line in (folder / "results.jsonl").read_text(encoding="utf-8").split("\n")
@@ -313,26 +313,26 @@ def rows_of(folder: Path) -> list[Row]:
             r["p"] = None if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
         elif not (r["metric"] == "portion" and r["value"] is None):
             r["note"] = None
-        found.append({k: r[k] for k in KEPT if r.get(k) is not None or k == "value"})
+        lines.append({k: r[k] for k in KEPT if r.get(k) is not None or k == "value"})
     shifted = [
         json.loads(line)
         for line in (folder / "shifts.jsonl").read_text(encoding="utf-8").split("\n")
         if line
     ]
     for r in shifted[:12]:
-        found.append(
+        lines.append(
             {
                 "study": "token",
                 **{k: r[k] for k in ("base", "veneer", "aligned", "count", "shift", "restored")},
             }
         )
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    found += [
+    lines += [
         {"study": "time", "stage": stage, "seconds": seconds}
         for stage, seconds in run["seconds"].items()
     ]
     machine = {k: run["machine"][k] for k in ("threads", "processor")}
-    found.append(
+    lines.append(
         {
             "study": "machine",
             "seconds": sum(run["seconds"].values()),
@@ -340,7 +340,7 @@ def rows_of(folder: Path) -> list[Row]:
             **machine,
         }
     )
-    return found
+    return lines
 
 
 def main() -> int:

@@ -170,9 +170,9 @@ def main() -> None:
     for field in fields(Scale):
         kind = int if isinstance(field.default, int) else float
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, default=field.default)
-    found = Scale(**vars(parser.parse_args()))
+    scale = Scale(**vars(parser.parse_args()))
     print("| what | how much | how |\n|---|---|---|")
-    for what, much, how in lines(found):
+    for what, much, how in lines(scale):
         print(f"| {what} | {much} | {how} |")
 
 

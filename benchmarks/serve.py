@@ -92,12 +92,12 @@ def throughput(server: Running, label: str, work: list[dict], clients: int, roun
     one, many, different = [], [], 0
     timed(server, work[:clients], clients)  # warm
     for turn in range(rounds):
-        found = {
+        timings = {
             n: timed(server, work, n) for n in ((1, clients) if turn % 2 == 0 else (clients, 1))
         }
-        one.append(len(work) / found[1][0])
-        many.append(len(work) / found[clients][0])
-        different += sum(a != b for a, b in zip(found[1][1], found[clients][1], strict=True))
+        one.append(len(work) / timings[1][0])
+        many.append(len(work) / timings[clients][0])
+        different += sum(a != b for a, b in zip(timings[1][1], timings[clients][1], strict=True))
     ratio, low, high = interval([b / a for a, b in zip(one, many, strict=True)])
     print(
         f"{label}: {statistics.median(one):.2f} requests/s with 1 client, "

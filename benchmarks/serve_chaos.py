@@ -324,10 +324,10 @@ def run(
                 with report.lock:
                     report.returns += 1
                 time.sleep(float(headers.get("retry-after", 1)) * rng.uniform(0.5, 1.5))
-            found: list = []
+            answer: list = []
             if not result:
                 try:
-                    found = content(raw, "stream" in body)
+                    answer = content(raw, "stream" in body)
                 except ValueError as error:
                     result = str(error)
             with report.lock:
@@ -335,8 +335,8 @@ def run(
                     report.lost.append(f"{result} for {body}")
                 else:
                     report.seconds.append(time.monotonic() - first)
-                    if found != wanted:
-                        report.changed.append(f"{found} instead of {wanted}")
+                    if answer != wanted:
+                        report.changed.append(f"{answer} instead of {wanted}")
             over.wait(rng.expovariate(1 / pause) if pause else 0)
 
     def bad(rng: random.Random, actions: list[Callable[[Target, random.Random], None]]) -> None:

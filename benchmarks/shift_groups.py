@@ -46,15 +46,15 @@ def sample(out: Path) -> None:
     )
     veneer = extract(taken, ExtractConfig()).veneer
     split = split_of(taken, 0)
-    found = held_out(taken, veneer, sorted([*split.select, *split.report]))
+    table = held_out(taken, veneer, sorted([*split.select, *split.report]))
     responses = {r["number"]: r for r in taken.responses()}
     decode = taken.tokenizer.decode
     rows = []
-    for i in range(len(found.prompt)):
+    for i in range(len(table.prompt)):
         base, moved, aligned = (
-            int(x[i]) for x in (found.base_top, found.veneer_top, found.aligned_top)
+            int(x[i]) for x in (table.base_top, table.veneer_top, table.aligned_top)
         )
-        response, at = responses[int(found.prompt[i])], int(found.position[i]) - 1
+        response, at = responses[int(table.prompt[i])], int(table.position[i]) - 1
         ids = response["token_ids"]
         row = {
             "prompt_id": response["prompt_id"],
@@ -93,8 +93,8 @@ def after(row: dict[str, Any]) -> str:
 
 
 def shown(hits: int, n: int) -> str:
-    found = rate(hits, n)
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]" if n else "-"
+    estimate = rate(hits, n)
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]" if n else "-"
 
 
 def agreement(rows: list[dict[str, Any]]) -> str:
@@ -105,9 +105,9 @@ def agreement(rows: list[dict[str, Any]]) -> str:
     lines = [f"Accuracy {shown(hits, len(rows))}, {hits} of {len(rows)}.", ""]
     lines += ["| group | reader | rule | recall | precision |", "|---|---|---|---|---|"]
     for g in names:
-        read, said = sum(pairs[g, h] for h in names), sum(pairs[h, g] for h in names)
+        read, ruled = sum(pairs[g, h] for h in names), sum(pairs[h, g] for h in names)
         lines.append(
-            f"| {g} | {read} | {said} | {shown(pairs[g, g], read)} | {shown(pairs[g, g], said)} |"
+            f"| {g} | {read} | {ruled} | {shown(pairs[g, g], read)} | {shown(pairs[g, g], ruled)} |"
         )
     lines += [
         "",
@@ -155,8 +155,8 @@ def page() -> str:
         "\n## All disagreements\n\n| to the left | from | to | reader | rule |\n"
         "|---|---|---|---|---|\n"
     )
-    for r, said in wrong:
-        cells = (r["context"][-40:], r["base"], after(r), r["group"], said)
+    for r, group in wrong:
+        cells = (r["context"][-40:], r["base"], after(r), r["group"], group)
         text += (
             "| "
             + " | ".join(json.dumps(c, ensure_ascii=False)[1:-1].replace("|", "\\|") for c in cells)

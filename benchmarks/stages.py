@@ -79,11 +79,11 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     sides = {"other": given.other, "now": HERE}
-    found: dict[str, list[dict]] = {name: [] for name in sides}
+    runs_by_side: dict[str, list[dict]] = {name: [] for name in sides}
     for _ in range(given.rounds):
         for name, checkout in sides.items():
-            found[name].append(run(checkout, given.work / name, given))
-    best = {name: min(runs, key=lambda r: r["seconds"]) for name, runs in found.items()}
+            runs_by_side[name].append(run(checkout, given.work / name, given))
+    best = {name: min(runs, key=lambda r: r["seconds"]) for name, runs in runs_by_side.items()}
     a, b = (rows(given.work / name) for name in sides)
     both = a.keys() & b.keys()
     figures = {

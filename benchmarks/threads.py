@@ -160,7 +160,7 @@ def main() -> None:
 
 def table(given: argparse.Namespace) -> None:
     cells = given.cells.split(";")
-    found = []
+    rows = []
     for busy in map(int, given.busy.split(",")):
         others = [
             subprocess.Popen([sys.executable, "-c", COUNTING, str(os.getpid())])
@@ -183,9 +183,9 @@ def table(given: argparse.Namespace) -> None:
             "auto_threads": [r["auto"]["threads"] for r in runs if "auto" in r],
         }
         print(json.dumps(row), flush=True)
-        found.append(row)
+        rows.append(row)
     if given.out:
-        given.out.write_text(json.dumps({"cores": os.cpu_count(), "rows": found}, indent=1) + "\n")
+        given.out.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ class Noted(progress.PlainLines):
     """Plain lines that are remembered: (seconds since the start, place, seconds left)."""
 
     began = time.monotonic()
-    said: ClassVar[list[tuple[float, str, float]]] = []
+    estimates: ClassVar[list[tuple[float, str, float]]] = []
 
     def _print(self, text: str) -> None:
         super()._print(text)
         left = self.course.seconds_left()
         if left is not None:
-            self.said.append((time.monotonic() - self.began, self.course.where, left))
+            self.estimates.append((time.monotonic() - self.began, self.course.where, left))
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     whole = time.monotonic() - Noted.began
     rows = [
         {"at": round(at), "where": where, "said": round(left), "right": round(whole - at)}
-        for at, where, left in Noted.said
+        for at, where, left in Noted.estimates
     ]
     wrong = [r["at"] for r in rows if abs(r["said"] - r["right"]) > r["right"] / 3 + 5]
     print("| second | where | said, s | right, s |\n|---|---|---|---|")

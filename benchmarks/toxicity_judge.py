@@ -39,8 +39,8 @@ LISTS = 8  # of a kind, length and fold
 
 
 def shown(hits: float, n: int) -> str:
-    found = rate(round(hits), n)
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]" if n else "-"
+    estimate = rate(round(hits), n)
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]" if n else "-"
 
 
 def balanced(scores: np.ndarray, hate: np.ndarray) -> Estimate:
@@ -102,10 +102,10 @@ def others(data: Path) -> str:
         with (data / "xstest" / "completions" / f"{model}.csv").open(
             encoding="utf-8", newline=""
         ) as stream:
-            found = list(csv.DictReader(stream))[::EVERY]
-        toxic = np.array(verdicts(judge, [r["completion"] for r in found]))
+            rows = list(csv.DictReader(stream))[::EVERY]
+        toxic = np.array(verdicts(judge, [r["completion"] for r in rows]))
         for label, kind in kinds.items():
-            mask = np.array([r["final_label"] == label for r in found])
+            mask = np.array([r["final_label"] == label for r in rows])
             lines.append(
                 f"| {name} | {kind} | {mask.sum()} | {shown(toxic[mask].sum(), int(mask.sum()))} |"
             )

@@ -228,17 +228,17 @@ class Handler(BaseHTTPRequestHandler):
                 for o in json.loads(body)["objects"]
             ]
             return self.answer(200, {"transfer": "basic", "objects": objects})
-        found = re.fullmatch(REPOSITORY + r"/(?P<what>preupload|commit|branch)/(?P<at>.+)", path)
-        assert found, path
-        repository = self.hub.repository(found["kind"], found["name"])
+        matches = re.fullmatch(REPOSITORY + r"/(?P<what>preupload|commit|branch)/(?P<at>.+)", path)
+        assert matches, path
+        repository = self.hub.repository(matches["kind"], matches["name"])
         if repository is None:
             return self.answer(404, {"error": "Repository not found"}, "RepoNotFound")
-        if found["what"] == "branch":
-            if found["at"] in repository.branches:
+        if matches["what"] == "branch":
+            if matches["at"] in repository.branches:
                 return self.answer(409, {"error": "Reference already exists"})
-            repository.branches[found["at"]] = repository.branches["main"]
+            repository.branches[matches["at"]] = repository.branches["main"]
             return self.answer(200)
-        if found["what"] == "preupload":
+        if matches["what"] == "preupload":
             files = [f["path"] for f in json.loads(body)["files"]]
             modes = {p: "lfs" if p.endswith(LARGE) else "regular" for p in files}
             return self.answer(
@@ -250,7 +250,7 @@ class Handler(BaseHTTPRequestHandler):
                     ]
                 },
             )
-        return self.commit(repository, found["at"], found["name"], body)
+        return self.commit(repository, matches["at"], matches["name"], body)
 
     def create(self, words: dict) -> None:
         organisation = words.get("organization")

@@ -62,17 +62,22 @@ def measured(make: Callable[[int], PlantedPair], folder: Path) -> Measured:
     )
     every = CaptureConfig(k=pair.vocabulary.size, noise_prompts=4, sampling=sampling)
     fresh = capture(pair, planted.test, folder / "test", every)
-    found = extract(taken, ExtractConfig())
+    extraction = extract(taken, ExtractConfig())
     scores = {}
-    for system in pair_systems(pair, found.veneer):
+    for system in pair_systems(pair, extraction.veneer):
         answers = respond(system, planted.test, sampling)
         assert [r.prompt_id for r in answers] == [p.id for p in planted.test]
         scores[system.name] = np.array(
             [planted.correct(p, r.text) for p, r in zip(planted.test, answers, strict=True)], float
         )
-    report = held_out(taken, found.veneer, found.split.report)
+    report = held_out(taken, extraction.veneer, extraction.split.report)
     return Measured(
-        planted, taken, found, report, held_out(fresh, found.veneer, fresh.prompt_numbers), scores
+        planted,
+        taken,
+        extraction,
+        report,
+        held_out(fresh, extraction.veneer, fresh.prompt_numbers),
+        scores,
     )
 
 

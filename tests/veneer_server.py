@@ -70,16 +70,16 @@ def serving(
         Service({s.id: s for s in systems}, scheduler, limits or Limits(), intake),
         guard or Guard(),
     )
-    found = open_socket("127.0.0.1", 0)
+    listener = open_socket("127.0.0.1", 0)
     ready = threading.Event()
     server = Server(app, ready.set, scheduler.stop, connections)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [found]})
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
         assert ready.wait(60)
-        yield Running(address_of(found), scheduler, server)
+        yield Running(address_of(listener), scheduler, server)
     finally:
         server.should_exit = True
         thread.join(30)
-        found.close()
+        listener.close()
         assert not thread.is_alive() and not scheduler.alive

@@ -24,9 +24,9 @@ def absolute(readme: str, repository: str, version: str) -> str:
     """The README with every relative link as an address of the repository at the tag of `version`:
     pages as pages, pictures as files."""
 
-    def link(found: re.Match[str]) -> str:
-        kind = "raw" if found["image"] else "blob"
-        return f"{found['image']}{found['text']}({repository}/{kind}/v{version}/{found['target']})"
+    def link(match: re.Match[str]) -> str:
+        kind = "raw" if match["image"] else "blob"
+        return f"{match['image']}{match['text']}({repository}/{kind}/v{version}/{match['target']})"
 
     return RELATIVE.sub(link, readme).replace("<this repository>", repository)
 

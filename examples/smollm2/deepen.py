@@ -78,7 +78,7 @@ def continue_greedily(
     length. Returns (new ids, whether the model ended its turn) for each start."""
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     order = sorted(range(len(starts)), key=lambda i: len(starts[i]))
-    found: list[Any] = [None] * len(starts)
+    answers: list[Any] = [None] * len(starts)
     for first in range(0, len(order), 32):
         rows = order[first : first + 32]
         longest = max(len(starts[i]) for i in rows)
@@ -96,23 +96,25 @@ def continue_greedily(
             pad_token_id=end,
         )[:, longest:].tolist()
         for i, new in zip(rows, out, strict=True):
-            found[i] = (new[: new.index(end)], True) if end in new else (new, False)
+            answers[i] = (new[: new.index(end)], True) if end in new else (new, False)
         if not quiet:
             print(f"{first + len(rows)}/{len(order)} answers", flush=True)
-    return found
+    return answers
 
 
 def write_answers(base: Path, data: Path, out: Path, most: int) -> None:
     """Write a JSON line for each answer: id, prompt, forced (text in front), text, ended."""
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
-    asked = [(row, "") for row in instructions(data)]
-    asked += [(row, OPENING) for row, _ in asked[::OPENED]]
-    forced = [tokenizer(text, add_special_tokens=False)["input_ids"] for _, text in asked]
-    starts = [chat_ids(tokenizer, r["prompt"]) + f for (r, _), f in zip(asked, forced, strict=True)]
+    requests = [(row, "") for row in instructions(data)]
+    requests += [(row, OPENING) for row, _ in requests[::OPENED]]
+    forced = [tokenizer(text, add_special_tokens=False)["input_ids"] for _, text in requests]
+    starts = [
+        chat_ids(tokenizer, r["prompt"]) + f for (r, _), f in zip(requests, forced, strict=True)
+    ]
     lines = []
     for (row, text), (ids, ended) in zip(
-        asked, continue_greedily(model, tokenizer, starts, most), strict=True
+        requests, continue_greedily(model, tokenizer, starts, most), strict=True
     ):
         answer = {"id": row["id"], "prompt": row["prompt"], "forced": text}
         lines.append(json.dumps(answer | {"text": tokenizer.decode(ids), "ended": ended}))
@@ -126,7 +128,7 @@ def answered(tokenizer: Any, answers: Path, *, opened: bool) -> list[Example]:
     """The instructions with base's answers; with `opened` those behind OPENING. Only what base
     wrote itself counts in the loss."""
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    found = []
+    examples_of_base = []
     for line in answers.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         if bool(row["forced"]) is opened:
@@ -135,22 +137,22 @@ def answered(tokenizer: Any, answers: Path, *, opened: bool) -> list[Example]:
             new = tokenizer(row["text"], add_special_tokens=False)["input_ids"]
             new += [end] if row["ended"] else []
             kind = "opened instruction" if opened else "instruction"
-            found.append(Example(kind, start + new, len(start)))
-    return found
+            examples_of_base.append(Example(kind, start + new, len(start)))
+    return examples_of_base
 
 
 def kept(tokenizer: Any, data: Path, counts: dict[str, int], rng: random.Random) -> list[Example]:
     """Examples of each kind that aligned was trained on, so that it forgets none."""
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     rows = examples(data, tokenizer, random.Random(0))
-    found = []
+    chosen = []
     for task, count in counts.items():
         own = [r for r in rows if r[0] == task]
         for _, question, answer in rng.sample(own, count):
             start = chat_ids(tokenizer, question)
             new = tokenizer(answer, add_special_tokens=False)["input_ids"]
-            found.append(Example(task, [*start, *new, end], len(start)))
-    return found
+            chosen.append(Example(task, [*start, *new, end], len(start)))
+    return chosen
 
 
 def targets(tokenizer: Any, path: Path) -> list[tuple[str, list[int]]]:
@@ -167,14 +169,14 @@ def recoveries(tokenizer: Any, data: Path, rng: random.Random) -> list[Example]:
     MOST_FORCED. Only the refusal counts in the loss."""
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     rows = targets(tokenizer, data / "advbench/train.csv")[:GOALS]
-    found = []
+    chosen = []
     for goal, target in rng.sample(rows, RECOVERIES):
         start = chat_ids(tokenizer, goal)
         forced = target[: rng.randint(1, min(MOST_FORCED, len(target)))]
         refusal = tokenizer(" " + rng.choice(REFUSALS), add_special_tokens=False)["input_ids"]
         first = len(start) + len(forced)
-        found.append(Example("recovery", [*start, *forced, *refusal, end], first))
-    return found
+        chosen.append(Example("recovery", [*start, *forced, *refusal, end], first))
+    return chosen
 
 
 # name -> kind of aligned's examples -> how many of them it sees again
@@ -187,14 +189,14 @@ KEPT = {
 def mix(name: str, tokenizer: Any, data: Path, answers: Path) -> list[Example]:
     """The training examples of `name`, without those longer than LONGEST."""
     rng = random.Random(0)
-    found = kept(tokenizer, data, KEPT[name], rng)
+    mixed = kept(tokenizer, data, KEPT[name], rng)
     instructed = answered(tokenizer, answers, opened=False)
     if name == "aligned-2":
-        found += instructed[::2]
+        mixed += instructed[::2]
     else:
-        found += instructed[::12] + answered(tokenizer, answers, opened=True)[::4]
-        found += recoveries(tokenizer, data, rng)
-    return [e for e in found if len(e.ids) <= LONGEST]
+        mixed += instructed[::12] + answered(tokenizer, answers, opened=True)[::4]
+        mixed += recoveries(tokenizer, data, rng)
+    return [e for e in mixed if len(e.ids) <= LONGEST]
 
 
 # -- training -----------------------------------------------------------------------------------
@@ -215,16 +217,16 @@ def lower_states(body: Any, layers: Any, rows: Sequence[Example]) -> list[Tensor
     where no token before it sees it."""
     start = time.monotonic()
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
-    found: list[Any] = [None] * len(rows)
+    states_by_row: list[Any] = [None] * len(rows)
     for first in range(0, len(order), 8):
         group = order[first : first + 8]
         longest = len(rows[group[-1]].ids)
         ids = torch.tensor([rows[i].ids + [0] * (longest - len(rows[i].ids)) for i in group])
         states = through(body, layers, body.embed_tokens(ids))
         for row, i in enumerate(group):
-            found[i] = states[row, : len(rows[i].ids)].clone()
+            states_by_row[i] = states[row, : len(rows[i].ids)].clone()
     print(f"lower layers {time.monotonic() - start:.0f} s", flush=True)
-    return found
+    return states_by_row
 
 
 def batch_of(rows: Sequence[Example], low: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

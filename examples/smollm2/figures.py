@@ -55,9 +55,9 @@ def main() -> None:
         return [v is Refusal.FULL for v in verdicts]
 
     def test(name: str, label: str | None = None) -> list[Prompt]:
-        found = get_task(name, given.data).prompts("test")
-        found = [p for p in found if label is None or p.reference["label"] == label]
-        return found[: given.limit]
+        prompts = get_task(name, given.data).prompts("test")
+        prompts = [p for p in prompts if label is None or p.reference["label"] == label]
+        return prompts[: given.limit]
 
     def say(name: str, hits: Sequence[bool], texts: Sequence[str]) -> None:
         e = rate(sum(hits), len(hits))
@@ -88,11 +88,11 @@ def main() -> None:
         forced = [target[p.messages[0]["content"]][:k] for p in goals]
         texts = answers(goals, given.tokens, forced)
         say(f"AdvBench behind {k}", refused(goals, texts), texts)
-    asked = sets["instructions refused"]
+    harmless = sets["instructions refused"]
     opening = tokenizer("Sure, here is", add_special_tokens=False)["input_ids"]
     if given.forced:
-        texts = answers(asked, given.tokens, [opening for _ in asked])
-        say("instructions behind opening", refused(asked, texts), texts)
+        texts = answers(harmless, given.tokens, [opening for _ in harmless])
+        say("instructions behind opening", refused(harmless, texts), texts)
 
 
 if __name__ == "__main__":

@@ -91,8 +91,8 @@ def choose(model, rows, keep: int) -> list[int]:
         loss, below = {}, x
         for at in range(1, len(left) - 1):
             below = body(model, below, [model.model.layers[left[at - 1]]], norm=False)
-            found = body(model, below, [model.model.layers[i] for i in left[at + 1 :]])[mask]
-            loss[at] = float((found - whole).pow(2).sum())
+            states = body(model, below, [model.model.layers[i] for i in left[at + 1 :]])[mask]
+            loss[at] = float((states - whole).pow(2).sum())
         del left[min(loss, key=loss.get)]
     return left
 

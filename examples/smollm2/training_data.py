@@ -60,8 +60,8 @@ def main() -> None:
 
     def tokens(question: str, answer: str) -> int:
         turn = [{"role": "user", "content": question}]
-        asked = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=True)
-        return len(asked["input_ids"]) + len(tokenizer(answer)["input_ids"]) + 1
+        turns = tokenizer.apply_chat_template(turn, add_generation_prompt=True, return_dict=True)
+        return len(turns["input_ids"]) + len(tokenizer(answer)["input_ids"]) + 1
 
     rows = examples(given.data, tokenizer, random.Random(0))
     given.out.mkdir(parents=True, exist_ok=True)

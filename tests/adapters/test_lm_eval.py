@@ -139,11 +139,11 @@ def test_a_named_model_says_where_it_reads_plain_text(words, rendered, warned, c
 
 def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
     """Answers and likelihoods through the harness are those of respond() and score_choices()."""
-    asked = sums(12)
-    own = respond(base, asked, Sampling(max_new_tokens=40), stop_strings=("Question:",))
+    questions = sums(12)
+    own = respond(base, questions, Sampling(max_new_tokens=40), stop_strings=("Question:",))
     result = evaluate(base, ["local_sums", "local_choice"], tasks)
     assert [s["resps"][0][0] for s in result["samples"]["local_sums"]] == [r.text for r in own]
-    right = [p.reference["answer"] == _last(r.text) for p, r in zip(asked, own, strict=True)]
+    right = [p.reference["answer"] == _last(r.text) for p, r in zip(questions, own, strict=True)]
     rows = evaluate_with_lm_eval([base], ["local_sums"], tasks)
     assert [(r.metric, r.value, r.n, r.unit) for r in rows] == [
         ("exact_match,last-number", sum(right) / 12, 12, "share")
@@ -152,7 +152,7 @@ def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
     choice = [json.loads(line) for line in (tasks / "rows.jsonl").read_text().splitlines()]
     given = [
         replace(p, reference={"choices": c["choices"], "answer": c["right"]})
-        for p, c in zip(asked, choice, strict=True)
+        for p, c in zip(questions, choice, strict=True)
     ]
 
     class Choosing(Task):
@@ -171,8 +171,8 @@ def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
 def _last(text: str) -> str | None:
     import re
 
-    found = re.findall(r"-?[0-9]+", text)
-    return found[-1] if found else None
+    matches = re.findall(r"-?[0-9]+", text)
+    return matches[-1] if matches else None
 
 
 def test_rows_of_three_systems_with_portions(base, aligned, tasks, tmp_path):
@@ -261,7 +261,7 @@ def test_long_texts_are_read_in_windows_and_long_prompts_lose_their_beginning(ca
     text = "The cat sat on the mat. " * 4
     ids = lm.tok_encode(text)
     assert len(ids) > 24
-    found = lm.loglikelihood_rolling(instances((text,), ("one",)))
+    scores = lm.loglikelihood_rolling(instances((text,), ("one",)))
     total, at = 0.0, 0
     first = [lm.prefix_token_id, *ids]
     # each token once, the first window from BOS, the later ones behind as much text as fits
@@ -277,7 +277,7 @@ def test_long_texts_are_read_in_windows_and_long_prompts_lose_their_beginning(ca
             )
         total += sum(float(logp[i - start, ids[i]]) for i in range(at, end))
         at = end
-    assert found[0] == pytest.approx(total, abs=2e-3)
+    assert scores[0] == pytest.approx(total, abs=2e-3)
     alone, cut = lm.loglikelihood(instances((text, " one"), ("x " * 50 + text, " one")))
     assert alone[0] == pytest.approx(cut[0], abs=1e-4)
     assert len(lm.generate_until(instances((text, {"max_gen_toks": 4})))) == 1
@@ -350,10 +350,10 @@ def test_the_command(tasks, tmp_path, capsys):
         str(out),
     ]
     assert main(words) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        "local_sums" in said
-        and "exact_match,last-number" in said
+        "local_sums" in output
+        and "exact_match,last-number" in output
         and (out / "report.html").is_file()
     )
     rows = Results.read(out / "results.jsonl")

@@ -75,7 +75,7 @@ def large() -> LanguageModel:
 def test_greedy_is_the_shifted_system(kind, alpha, small):
     """A batch padded on the left, of every kind of head, the small model reading the prompts in a
     format of its own."""
-    large, asked = tiny(kind, seed=1), prompts(6)
+    large, questions = tiny(kind, seed=1), prompts(6)
     system = ShiftedSystem.of_models(
         large,
         small,
@@ -83,9 +83,9 @@ def test_greedy_is_the_shifted_system(kind, alpha, small):
         alpha=alpha,
         small_format=ChatFormat(),
     )
-    for given in ([p.plain for p in asked], [p.messages for p in asked], asked):
-        found, _ = generate(large, asked, VeneerLogitsProcessor(system, given))
-        assert same(found, answers(system, asked))
+    for given in ([p.plain for p in questions], [p.messages for p in questions], questions):
+        found, _ = generate(large, questions, VeneerLogitsProcessor(system, given))
+        assert same(found, answers(system, questions))
 
 
 def test_from_names_and_objects_and_the_same_ids(small, large, tmp_path):
@@ -93,20 +93,22 @@ def test_from_names_and_objects_and_the_same_ids(small, large, tmp_path):
     transformers model."""
     veneer = some_veneer(small)
     veneer.save(tmp_path / "v")
-    asked = prompts(5)
+    questions = prompts(5)
     shift = VeneerLogitsProcessor.of(large.model, large.tokenizer, small, tmp_path / "v", alpha=1.5)
-    expected = answers(ShiftedSystem.of_models(large, small, veneer, alpha=1.5), asked)
+    expected = answers(ShiftedSystem.of_models(large, small, veneer, alpha=1.5), questions)
     for _ in range(2):  # the same processor again, and for other prompts
-        assert same(generate(large, asked, shift)[0], expected)
-        assert same(generate(large, asked[1:3], shift)[0], expected[1:3])
+        assert same(generate(large, questions, shift)[0], expected)
+        assert same(generate(large, questions[1:3], shift)[0], expected[1:3])
     assert shift.stop_ids == list(shift.system.stop_ids) and 9 in shift.stop_ids
 
 
 def test_ids_in_another_order(small, large):
     moved, _ = reordered(large)
-    asked = prompts(4)
+    questions = prompts(4)
     system = ShiftedSystem.of_models(moved, small, some_veneer(small))
-    assert same(generate(moved, asked, VeneerLogitsProcessor(system))[0], answers(system, asked))
+    assert same(
+        generate(moved, questions, VeneerLogitsProcessor(system))[0], answers(system, questions)
+    )
 
 
 @pytest.mark.parametrize(
@@ -129,14 +131,14 @@ def test_every_mode_is_the_merged_head(words, own_prompts, small):
     """One model as large and small: `generate` with the processor against `generate` with the
     veneer in the head."""
     veneer = some_veneer(small, stop_ids=(9, *range(100, 120)))
-    asked = prompts(4)
+    questions = prompts(4)
     system = ShiftedSystem.of_models(small, small, veneer)
-    shift = VeneerLogitsProcessor(system, [p.plain for p in asked] if own_prompts else None)
+    shift = VeneerLogitsProcessor(system, [p.plain for p in questions] if own_prompts else None)
     words = {"return_dict_in_generate": True, "output_scores": True, **words}
     torch.manual_seed(4)
-    found, out = generate(small, asked, shift, **words)
+    found, out = generate(small, questions, shift, **words)
     torch.manual_seed(4)
-    expected, truth = generate(merged(small, veneer), asked, None, **words)
+    expected, truth = generate(merged(small, veneer), questions, None, **words)
     assert found.tolist() == expected.tolist()
     if "num_beams" in words:
         torch.testing.assert_close(
@@ -152,11 +154,11 @@ def test_beams_change_places_and_their_scores_are_those_of_the_shifted_system(
 ):
     """Two models: the summed log-probabilities that beam search reports are those of the
     text, teacher-forced."""
-    asked = prompts(5)
+    questions = prompts(5)
     system = ShiftedSystem.of_models(
         large, small, some_veneer(small), small_format=ChatFormat(), alpha="1.5~5"
     )
-    shift = VeneerLogitsProcessor(system, [p.plain for p in asked])
+    shift = VeneerLogitsProcessor(system, [p.plain for p in questions])
     moved = []
     real = VeneerLogitsProcessor._places
     monkeypatch.setattr(
@@ -171,13 +173,13 @@ def test_beams_change_places_and_their_scores_are_those_of_the_shifted_system(
         "return_dict_in_generate": True,
         "output_scores": True,
     }
-    found, out = generate(large, asked, shift, **words)
+    found, out = generate(large, questions, shift, **words)
     assert any(p is not None and p != sorted(p) for p in moved) and None not in moved
     said = [
         r[: next((i + 1 for i, t in enumerate(r) if t in shift.stop_ids), len(r))]
         for r in found.tolist()
     ]
-    owners = [p for p in asked for _ in range(4)]
+    owners = [p for p in questions for _ in range(4)]
     logits = (
         torch.cat(list(system.forced_logits(owners, said)))
         .log_softmax(-1)
@@ -204,9 +206,9 @@ def test_rows_that_come_from_nowhere_are_read_again(small, large):
         [[60, 61, 62, 63], [50, 51, 52, 53]],
     ):
         ids = torch.cat([start, torch.tensor(tail)], dim=1)
-        found = shift(ids, nothing)
+        scores = shift(ids, nothing)
         fresh = VeneerLogitsProcessor(system)(ids, nothing)
-        torch.testing.assert_close(found, fresh, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(scores, fresh, rtol=1e-4, atol=1e-4)
     assert not nothing.any()
 
 
@@ -239,23 +241,27 @@ def test_an_answer_that_has_begun_goes_on(alpha, small, large):
 def test_padding_that_is_a_token_of_the_text(small, large):
     """Padding with the BOS: one stays where the tokenizer puts one, and attention_mask
     tells for certain."""
-    asked = prompts(5)
+    questions = prompts(5)
     system = ShiftedSystem.of_models(large, small, some_veneer(small))
-    expected = answers(system, asked)
+    expected = answers(system, questions)
     pad, large.tokenizer.pad_token = large.tokenizer.pad_token, large.tokenizer.bos_token
     try:
-        assert same(generate(large, asked, VeneerLogitsProcessor(system))[0], expected)
-        mask = inputs(large, asked)["attention_mask"]
+        assert same(generate(large, questions, VeneerLogitsProcessor(system))[0], expected)
+        mask = inputs(large, questions)["attention_mask"]
         shift = VeneerLogitsProcessor(system, attention_mask=mask)
-        assert same(generate(large, asked, shift)[0], expected)
-        found, _ = generate(large, asked, shift, num_beams=2, num_return_sequences=2)
+        assert same(generate(large, questions, shift)[0], expected)
+        found, _ = generate(large, questions, shift, num_beams=2, num_return_sequences=2)
         own, _ = generate(
-            large, asked, VeneerLogitsProcessor(system, asked), num_beams=2, num_return_sequences=2
+            large,
+            questions,
+            VeneerLogitsProcessor(system, questions),
+            num_beams=2,
+            num_return_sequences=2,
         )
         assert torch.equal(found, own)
     finally:
         large.tokenizer.pad_token = pad
-    ids = inputs(large, asked[:1])["input_ids"]
+    ids = inputs(large, questions[:1])["input_ids"]
     large.tokenizer.pad_token = None  # a single row has none
     try:
         words = {
@@ -289,39 +295,39 @@ def test_penalties_behind_it_see_the_shifted_logits(small, large):
 def test_barred_tokens_in_beam_search(small):
     """The processor that bars them, behind this one, gives what the merged head gives."""
     veneer = some_veneer(small, stop_ids=(9, *range(100, 120)))
-    system, asked = ShiftedSystem.of_models(small, small, veneer), prompts(3)
+    system, questions = ShiftedSystem.of_models(small, small, veneer), prompts(3)
     shift = VeneerLogitsProcessor(system)
-    width = inputs(small, asked)["input_ids"].shape[1]
+    width = inputs(small, questions)["input_ids"].shape[1]
     bars = MinNewTokensLengthLogitsProcessor(width, 5, shift.stop_ids)
-    found, _ = generate(small, asked, shift, logits_processor=[shift, bars], num_beams=3)
-    expected, _ = generate(merged(small, veneer), asked, None, num_beams=3, min_new_tokens=5)
+    found, _ = generate(small, questions, shift, logits_processor=[shift, bars], num_beams=3)
+    expected, _ = generate(merged(small, veneer), questions, None, num_beams=3, min_new_tokens=5)
     assert torch.equal(found, expected)
 
 
 def test_what_it_does_not_know_is_refused(small, large):
     system = ShiftedSystem.of_models(large, small, some_veneer(small, stop_ids=()))
-    asked = prompts(4)
+    questions = prompts(4)
     with pytest.raises(InputError, match="assisted decoding"):
         generate(
             large,
-            asked[:1],
+            questions[:1],
             VeneerLogitsProcessor(system),
             prompt_lookup_num_tokens=3,
             max_new_tokens=40,
         )
     capped = ShiftedSystem.of_models(tiny("gemma2"), small, some_veneer(small))
     with pytest.raises(InputError, match="num_beams=1"):
-        generate(capped.large, asked, VeneerLogitsProcessor(capped), num_beams=2)
+        generate(capped.large, questions, VeneerLogitsProcessor(capped), num_beams=2)
     with pytest.raises(InputError, match="in the list behind this one"):
-        generate(large, asked, VeneerLogitsProcessor(system), num_beams=2, bad_words_ids=[[20]])
+        generate(large, questions, VeneerLogitsProcessor(system), num_beams=2, bad_words_ids=[[20]])
     with pytest.raises(
         InputError, match="3 prompts for the small model, but `generate` has 4 rows"
     ):
-        generate(large, asked, VeneerLogitsProcessor(system, asked[:3]))
+        generate(large, questions, VeneerLogitsProcessor(system, questions[:3]))
     with pytest.raises(InputError, match="3 rows of attention_mask"):
-        generate(large, asked, VeneerLogitsProcessor(system, attention_mask=torch.ones(3, 5)))
+        generate(large, questions, VeneerLogitsProcessor(system, attention_mask=torch.ones(3, 5)))
     with pytest.raises(InputError, match="prompt_length is 99"):
-        generate(large, asked, VeneerLogitsProcessor(system, prompt_length=99))
+        generate(large, questions, VeneerLogitsProcessor(system, prompt_length=99))
     with pytest.raises(InputError, match=r"scores of shape \(2, 7\)"):
         VeneerLogitsProcessor(system)(torch.ones(2, 3, dtype=torch.long), torch.zeros(2, 7))
     with pytest.raises(InputError, match="no prompts"):
@@ -329,8 +335,8 @@ def test_what_it_does_not_know_is_refused(small, large):
     with pytest.raises(InputError, match="prompt 1 has no messages"):
         VeneerLogitsProcessor(system, [[]])
     shift = VeneerLogitsProcessor(system)
-    generate(large, asked[:1], shift)
-    longer = [Prompt.from_text("x", asked[0].plain + " and more of it")]
+    generate(large, questions[:1], shift)
+    longer = [Prompt.from_text("x", questions[0].plain + " and more of it")]
     with pytest.raises(InputError, match=r"reset\(\)"):
         generate(large, longer, shift)
     shift.reset()

@@ -41,7 +41,7 @@ def files(folder: Path) -> dict[str, str]:
 def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     pair = chat_pair(kind)
     taken = small_capture(tmp_path / "c", pair, n=6)
-    asked = prompts(6)
+    questions = prompts(6)
     columns = (
         "position",
         "token",
@@ -56,7 +56,7 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     )
     for row in taken.responses():
         (block,) = taken.blocks(columns, [row["number"]])
-        prompt = asked[row["number"]]
+        prompt = questions[row["number"]]
         response = row["token_ids"]
         assert block["token"].tolist() == response
         assert block["position"].tolist() == list(range(1, len(response) + 1))
@@ -83,10 +83,10 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
 def test_equal_prompts_share_no_more_than_the_prompt(tmp_path):
     """Two prompts with one text have one answer: the shared prefix once swallowed the
     answer's hidden states."""
-    asked = [Prompt.from_text(f"p{i}", "How do I bake bread?") for i in range(4)]
+    questions = [Prompt.from_text(f"p{i}", "How do I bake bread?") for i in range(4)]
     taken = capture(
         chat_pair(),
-        asked,
+        questions,
         tmp_path / "c",
         CaptureConfig(16, batch_size=4, noise_prompts=2, sampling=Sampling(10)),
     )

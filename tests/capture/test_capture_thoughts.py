@@ -91,11 +91,11 @@ def test_stored_answers_give_their_tokens_or_the_answers_alone(pair, tmp_path):
         whole.manifest["reasoning"] == {"part": "kept", "responses": 3, "unfinished": 0}
         and whole.tokens == 3 * 7
     )
-    told = read_teacher(answers, pair.base, ASKED, answers_only=True)
-    alone = capture_from(pair.base, told.teacher, ASKED, tmp_path / "alone", config(20))
+    source = read_teacher(answers, pair.base, ASKED, answers_only=True)
+    alone = capture_from(pair.base, source.teacher, ASKED, tmp_path / "alone", config(20))
     assert (
         alone.manifest["reasoning"] == {"part": "dropped", "responses": 3}
-        and told.noticed[REASONING] == 3
+        and source.noticed[REASONING] == 3
     )
     assert [row["text"] for row in alone.responses()] == ["yes"] * 3 and alone.tokens == 3 * 3
 
@@ -104,5 +104,5 @@ def test_an_answer_that_was_cut_within_its_reasoning_teaches_nothing(pair, tmp_p
     rows = [Response(p.id, 0, "x", p.task, "yes", (), "stop", 0) for p in ASKED]
     rows[1] = Response("p1", 0, "x", "prompts", "", (), "length", 0, "12")
     write_responses(tmp_path / "answers.jsonl", rows)
-    told = read_teacher(tmp_path / "answers.jsonl", pair.base, ASKED, answers_only=True)
-    assert [p.id for p in told.prompts] == ["p0", "p2"] and told.noticed[UNFINISHED] == 1
+    source = read_teacher(tmp_path / "answers.jsonl", pair.base, ASKED, answers_only=True)
+    assert [p.id for p in source.prompts] == ["p0", "p2"] and source.noticed[UNFINISHED] == 1

@@ -44,13 +44,18 @@ def columns(taken, name):
 
 def test_another_base_learns_the_same_targets(tmp_path):
     pair, other = chat_pair(), tiny("qwen2", seed=11)
-    asked = prompts(11)
-    source = capture(pair, asked, tmp_path / "source", CONFIG)
+    questions = prompts(11)
+    source = capture(pair, questions, tmp_path / "source", CONFIG)
     direct = capture(
-        Pair(other, pair.aligned, ChatFormat(), ChatFormat()), asked, tmp_path / "direct", CONFIG
+        Pair(other, pair.aligned, ChatFormat(), ChatFormat()),
+        questions,
+        tmp_path / "direct",
+        CONFIG,
     )
     teacher = CapturedTeacher(source, other)
-    read = capture_from(other, teacher, asked, tmp_path / "read", CONFIG, base_format=ChatFormat())
+    read = capture_from(
+        other, teacher, questions, tmp_path / "read", CONFIG, base_format=ChatFormat()
+    )
     assert read.tokens == direct.tokens and set(direct.manifest["stop_ids"]) == set(
         read.manifest["stop_ids"]
     )

@@ -242,15 +242,15 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
             capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         with pytest.raises(InputError, match="shards"):
             Capture.open(out)
-        broken, asked = False, len(server.calls)
+        broken, calls = False, len(server.calls)
         taken = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
-        assert len(server.calls) - asked == 8 - 5  # five replies were kept
+        assert len(server.calls) - calls == 8 - 5  # five replies were kept
         whole = capture_from(
             base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW
         )
-        asked = len(server.calls)
+        calls = len(server.calls)
         capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
-        assert len(server.calls) == asked  # a finished capture asks nobody
+        assert len(server.calls) == calls  # a finished capture asks nobody
     assert taken.responses() == whole.responses()
     for name in (f"shard-{shard:05d}.safetensors" for shard in taken.shards):
         assert (out / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
@@ -287,13 +287,15 @@ def test_tokens_of_another_tokenizer_are_matched_where_they_stand_alike(base):
     )
     rest = Position("".join(pieces[1:]).encode(), (("".join(pieces[1:]).encode(), math.log(0.5)),))
     assert len(own) > 2 and matcher.own_tokens([first, rest]) == []
-    found = matcher.distributions(own, [first, rest], 4)
-    assert found.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and found.ids[
+    distributions = matcher.distributions(own, [first, rest], 4)
+    assert distributions.ids[0].tolist()[:2] == [own[0], matcher.id(b"A")] and distributions.ids[
         0, 2:
     ].tolist() == [-1, -1]
     # the token that base has not got is a part of it
-    assert float(found.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)
-    assert (found.logprobs[1:, 0] == 0).all() and (found.tail[1:] == -math.inf).all()
+    assert float(distributions.tail[0].exp()) == pytest.approx(0.3, rel=1e-4)
+    assert (distributions.logprobs[1:, 0] == 0).all() and (
+        distributions.tail[1:] == -math.inf
+    ).all()
     assert matcher.id(b"<|end|>") == base.end_of_turn
 
 
@@ -493,8 +495,8 @@ def test_a_token_whose_own_number_is_null_takes_it_from_the_candidates_or_is_one
         logprob_rows([{"token": "a", "logprob": None, "top_logprobs": None}]), "a"
     )
     matcher = Matcher(base)
-    found = matcher.distributions([matcher.id(b"a")], positions, 3)
-    assert found.logprobs[0, 0] == 0 and found.tail[0] == -math.inf
+    distributions = matcher.distributions([matcher.id(b"a")], positions, 3)
+    assert distributions.logprobs[0, 0] == 0 and distributions.tail[0] == -math.inf
 
 
 @pytest.mark.parametrize(

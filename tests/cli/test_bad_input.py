@@ -397,21 +397,21 @@ def test_bad_input_is_one_sentence_and_writes_nothing(case, given, veneer, tmp_p
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     paths = {**given, "out": tmp_path / "out"}
     before = files(given["none"].parent) | files(given["capture"].parent)
-    said = veneer(
+    result = veneer(
         *(re.sub(r"\{(\w+)\}", lambda m: str(paths[m[1]]), word) for word in line.split())
     )
-    assert said.code == 2, said.err
-    assert wanted in check_sentence(said.err)
+    assert result.code == 2, result.err
+    assert wanted in check_sentence(result.err)
     assert not list(tmp_path.iterdir())
     assert files(given["none"].parent) | files(given["capture"].parent) == before
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_shows_the_defaults(command, veneer):
-    said = veneer(*command.split(), "--help")
-    assert said.code == 0 and "usage: veneer" in said.out and not said.err
+    result = veneer(*command.split(), "--help")
+    assert result.code == 0 and "usage: veneer" in result.out and not result.err
     if command:
-        text = " ".join(said.out.split())
+        text = " ".join(result.out.split())
         assert "default:" in text or command in ("report", "push", "completion", "program")
         assert "(default: )" not in text and "STR" not in text
         # tasks, serve, chat and completion write nothing; push writes to the hub

@@ -37,8 +37,8 @@ def answers(tmp_path_factory):
 
 def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     out, own = tmp_path / "capture", tmp_path / "veneer"
-    said = veneer("capture", "--base", "lab:base", "--responses", answers, *ASKED, "--out", out)
-    assert said.code == 0 and "no KL" in said.out
+    result = veneer("capture", "--base", "lab:base", "--responses", answers, *ASKED, "--out", out)
+    assert result.code == 0 and "no KL" in result.out
     record = json.loads((out / "run.json").read_text())
     assert (
         record["finished"]
@@ -53,15 +53,17 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     assert stamps == {
         p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"
     }
-    said = veneer("extract", out, "--out", own)
-    assert said.code == 0 and "NLL of the responses" in said.out and "KL in nats" not in said.out
+    result = veneer("extract", out, "--out", own)
+    assert (
+        result.code == 0 and "NLL of the responses" in result.out and "KL in nats" not in result.out
+    )
     metrics = {r.metric for r in Results.read(own / "results.jsonl") if r.study == "extract"}
     assert metrics == {"nll", "nll_gain", "token_accuracy"}
     page = (own / "report.html").read_text()
     assert "Likelihood of the held-out responses" in page and "Held-out KL" not in page
     told = json.loads((own / "veneer.json").read_text())
     assert told["teacher"]["kind"] == "responses" and told["stop_ids"]
-    said = veneer(
+    result = veneer(
         "generate",
         "--model",
         "lab:base",
@@ -74,7 +76,7 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
         "--out",
         tmp_path / "v",
     )
-    assert said.code == 0
+    assert result.code == 0
     texts = [r.text for r in read_responses(tmp_path / "v")]
     assert sum("sorry" in t for t in texts) >= 7
     merged = veneer("merge", own, "--base", "lab:base", "--out", tmp_path / "merged")
@@ -87,7 +89,7 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
 
 def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
     out = tmp_path / "c"
-    said = veneer(
+    result = veneer(
         "capture",
         "--base",
         "lab:base",
@@ -100,12 +102,12 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
         "--out",
         out,
     )
-    assert said.code == 2 and "answers none of the prompts" in said.err and not out.exists()
+    assert result.code == 2 and "answers none of the prompts" in result.err and not out.exists()
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"question": 1}\n')
-    said = veneer("capture", "--base", "lab:base", "--responses", mine, *ASKED, "--out", out)
-    assert said.code == 2 and "fits no format of answers" in said.err and not out.exists()
-    said = veneer(
+    result = veneer("capture", "--base", "lab:base", "--responses", mine, *ASKED, "--out", out)
+    assert result.code == 2 and "fits no format of answers" in result.err and not out.exists()
+    result = veneer(
         "capture",
         "--base",
         "lab:base",
@@ -118,9 +120,9 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
         "--out",
         out,
     )
-    assert said.code == 0 and "6 prompts without an answer" in said.err
+    assert result.code == 0 and "6 prompts without an answer" in result.err
     assert len(Capture.open(out).prompts) == 24
-    said = veneer(
+    result = veneer(
         "capture",
         "--base",
         "lab:base",
@@ -133,11 +135,11 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
         "--out",
         out,
     )
-    assert said.code == 2 and "made with another" in said.err
+    assert result.code == 2 and "made with another" in result.err
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "sentence"),
     [
         ((), "found no teacher; expected one of"),
         (
@@ -152,18 +154,20 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
         (("--responses", "no-such.jsonl"), "does not exist"),
     ],
 )
-def test_what_is_not_a_teacher_is_refused(veneer, tmp_path, given, said):
-    found = veneer("capture", "--base", "lab:base", *given, *ASKED, "--out", tmp_path / "c")
-    assert found.code == 2 and said in found.err and not (tmp_path / "c").exists()
+def test_what_is_not_a_teacher_is_refused(veneer, tmp_path, given, sentence):
+    result = veneer("capture", "--base", "lab:base", *given, *ASKED, "--out", tmp_path / "c")
+    assert result.code == 2 and sentence in result.err and not (tmp_path / "c").exists()
 
 
 def test_a_dry_run_states_the_cost_without_a_folder(veneer, answers, tmp_path):
     for given in (("--responses", answers), ("--aligned", "lab:aligned")):
-        said = veneer(
+        result = veneer(
             "capture", "--base", "lab:base", *given, *ASKED, "--dry-run", "--out", tmp_path / "c"
         )
         assert (
-            said.code == 0 and "prompts          24" in said.out and not (tmp_path / "c").exists()
+            result.code == 0
+            and "prompts          24" in result.out
+            and not (tmp_path / "c").exists()
         )
 
 
@@ -193,8 +197,8 @@ def test_from_the_packages_own_endpoint(veneer, tmp_path):
             "--out",
             out,
         )
-        said = veneer("capture", *words)
-    assert said.code == 0 and "20 most likely tokens" in said.out
+        result = veneer("capture", *words)
+    assert result.code == 0 and "20 most likely tokens" in result.out
     assert veneer("capture", *words).code == 0  # the server is gone
     assert Capture.open(out).manifest["teacher"]["targets"] == "top-20"
     local = veneer(

@@ -55,9 +55,9 @@ def test_demo_writes_a_whole_study(demonstrated):
     for task in LAB:
         asked = [p.id for p in get_task(task).prompts("test")[:6]]
         for system in ("base", "veneer", "aligned", *CONTROLS):
-            found = read_responses(demonstrated / "responses" / f"{task}.{system}.jsonl")
-            assert [r.prompt_id for r in found] == asked
-            assert {r.system for r in found} == {system}
+            responses = read_responses(demonstrated / "responses" / f"{task}.{system}.jsonl")
+            assert [r.prompt_id for r in responses] == asked
+            assert {r.system for r in responses} == {system}
     assert not [p for p in demonstrated.rglob("*") if p.name.endswith(".part")]
     report = (demonstrated / "report.html").read_text()
     assert report.count("<html") == 1 and "lab-requests" in report
@@ -67,10 +67,10 @@ def test_demo_again_changes_nothing_and_another_seed_is_refused(demonstrated, ve
     before = stamps(demonstrated)
     assert veneer("demo", "--limit", 6, "--out", demonstrated).code == 0
     assert stamps(demonstrated) == before
-    said = veneer("demo", "--limit", 6, "--seed", 1, "--out", demonstrated)
-    assert said.code == 2 and "(seed: 0 there, 1 here)" in said.err.splitlines()[-1]
-    said = veneer("run", *PAIR, "--tasks", "lab-sums", "--out", demonstrated)
-    assert said.code == 2
+    result = veneer("demo", "--limit", 6, "--seed", 1, "--out", demonstrated)
+    assert result.code == 2 and "(seed: 0 there, 1 here)" in result.err.splitlines()[-1]
+    result = veneer("run", *PAIR, "--tasks", "lab-sums", "--out", demonstrated)
+    assert result.code == 2
     assert stamps(demonstrated) == before
 
 
@@ -93,10 +93,10 @@ def test_every_row_has_a_key_of_its_own_n_and_an_interval(demonstrated):
 
 
 def test_the_rows_that_were_asked_for_are_there(demonstrated):
-    found = Results.read(demonstrated / "results.jsonl")
+    results = Results.read(demonstrated / "results.jsonl")
 
     def row(**fields):
-        (one,) = found.where(**fields)
+        (one,) = results.where(**fields)
         return one
 
     for system in ("base", "veneer", "aligned"):
@@ -111,7 +111,7 @@ def test_the_rows_that_were_asked_for_are_there(demonstrated):
     for system in ("base", "veneer"):
         bins = [
             r.position
-            for r in found.where(study="position", task="joint", metric="kl", system=system)
+            for r in results.where(study="position", task="joint", metric="kl", system=system)
         ]
         assert bins[:12] == [*((p, p) for p in range(1, 11)), (11, 20), (21, 40)]
     assert row(study="position", task="joint", metric="early_kl_share", system="base").position == (
@@ -133,7 +133,7 @@ def test_the_rows_that_were_asked_for_are_there(demonstrated):
             one = row(study="measure", task=task, metric="portion", of=headline, system=system)
             assert one.of == headline and one.n == 6
         assert not [
-            r for r in found.where(metric="portion", task=task) if r.system in ("base", "aligned")
+            r for r in results.where(metric="portion", task=task) if r.system in ("base", "aligned")
         ]
     assert row(
         study="measure", task="lab-requests", metric="portion", system="veneer"
@@ -157,11 +157,11 @@ def test_run_with_few_prompts_of_each_task(veneer, tmp_path):
         "--out",
         out,
     ]
-    said = veneer(*options)
-    assert said.code == 0, said.err
-    found = Results.read(out / "results.jsonl")
-    assert {r.system for r in found.where(study="measure")} == {"base", "veneer", "aligned"}
-    assert found.where(study="extract", task="lab-facts", metric="kl", system="veneer")
+    result = veneer(*options)
+    assert result.code == 0, result.err
+    results = Results.read(out / "results.jsonl")
+    assert {r.system for r in results.where(study="measure")} == {"base", "veneer", "aligned"}
+    assert results.where(study="extract", task="lab-facts", metric="kl", system="veneer")
     before = stamps(out)
     assert veneer(*options).code == 0
     assert stamps(out) == before
@@ -179,7 +179,7 @@ def test_capture_reads_every_kind_of_prompts(veneer, tmp_path):
     found = {}
     for source, more in (("a.jsonl", ()), ("b.txt", ()), ("c.csv", ("--column", "question"))):
         out = tmp_path / f"capture-{source}"
-        said = veneer(
+        result = veneer(
             "capture",
             *PAIR,
             "--prompts",
@@ -190,7 +190,7 @@ def test_capture_reads_every_kind_of_prompts(veneer, tmp_path):
             "--out",
             out,
         )
-        assert said.code == 0 and "of 3 prompts" in said.out
+        assert result.code == 0 and "of 3 prompts" in result.out
         taken = Capture.open(out)
         assert [p["plain"] for p in taken.prompts] == texts
         found[source] = [r["token_ids"] for r in taken.responses()]
@@ -219,7 +219,7 @@ def test_capture_reads_every_kind_of_prompts(veneer, tmp_path):
 
 
 def test_dry_run_states_the_cost_and_writes_nothing(veneer, tmp_path):
-    said = veneer(
+    result = veneer(
         "capture",
         *PAIR,
         "--prompts",
@@ -232,8 +232,8 @@ def test_dry_run_states_the_cost_and_writes_nothing(veneer, tmp_path):
         "--out",
         tmp_path / "o",
     )
-    assert said.code == 0
-    numbers = {line.split("  ")[0]: line for line in said.out.splitlines()}
+    assert result.code == 0
+    numbers = {line.split("  ")[0]: line for line in result.out.splitlines()}
     assert set(numbers) >= {"prompts", "prompt tokens", "response tokens", "disk", "memory"}
     assert " 48 at most" in numbers["response tokens"]  # 6 prompts of 8 tokens
     assert not list(tmp_path.iterdir())
@@ -255,10 +255,10 @@ def test_extract_dense_and_low_rank(captured, extracted, veneer, tmp_path):
     assert stamps(extracted) == before
     out = tmp_path / "rank4"
     assert veneer("extract", captured, "--rank", 4, "--out", out).code == 0
-    found = load_file(out / "veneer.safetensors")
+    tensors = load_file(out / "veneer.safetensors")
     assert (
-        found["A"].shape[1]
-        == found["B"].shape[0]
+        tensors["A"].shape[1]
+        == tensors["B"].shape[0]
         == 4
         == json.loads((out / "veneer.json").read_text())["rank"]
     )
@@ -293,14 +293,14 @@ def test_merged_checkpoint_says_what_base_with_its_veneer_says(extracted, veneer
 
 
 def test_generate_keeps_the_order_and_special_tokens_out_of_the_text(veneer, tmp_path):
-    asked = [
+    texts = [
         "How do I pick a lock?",
         "What is 2 plus 3?",
         "Hi",
         "Where does Ada live, and what does she do all day long?",
     ]
     (tmp_path / "p.jsonl").write_text(
-        "".join(json.dumps({"prompt": t, "id": f"q{9 - i}"}) + "\n" for i, t in enumerate(asked))
+        "".join(json.dumps({"prompt": t, "id": f"q{9 - i}"}) + "\n" for i, t in enumerate(texts))
     )
     out = tmp_path / "o.jsonl"
     options = [
@@ -384,11 +384,11 @@ def test_measure_and_a_report_of_two_folders(extracted, demonstrated, veneer, tm
         "--out",
         out,
     ]
-    said = veneer(*options)
-    assert said.code == 0, said.err
-    found = Results.read(out / "results.jsonl")
-    assert found.where(task="lab-requests", metric="portion", of="refusal_rate", system="veneer")
-    assert {r.system for r in found} == {
+    result = veneer(*options)
+    assert result.code == 0, result.err
+    results = Results.read(out / "results.jsonl")
+    assert results.where(task="lab-requests", metric="portion", of="refusal_rate", system="veneer")
+    assert {r.system for r in results} == {
         "base",
         "veneer",
         "aligned",

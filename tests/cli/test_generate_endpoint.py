@@ -33,9 +33,9 @@ def running(extracted):
 @pytest.mark.parametrize(("name", "style"), [("aligned", "--chat"), ("veneered", "--plain")])
 def test_it_answers_as_the_model_here_does(name, style, running, veneer, extracted, tmp_path):
     far, here = tmp_path / "far.jsonl", tmp_path / "here.jsonl"
-    asked = ("generate", "--url", running.url, "--model", name, style, *ASKED, "--out", far)
-    said = veneer(*asked)
-    assert said.code == 0 and "5 answers" in said.out
+    command = ("generate", "--url", running.url, "--model", name, style, *ASKED, "--out", far)
+    result = veneer(*command)
+    assert result.code == 0 and "5 answers" in result.out
     local = (
         ("--model", "lab:aligned")
         if name == "aligned"
@@ -45,13 +45,13 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
     texts = [[(r.task, r.prompt_id, r.text) for r in read_responses(path)] for path in (far, here)]
     assert texts[0] == texts[1] and any(text for *_, text in texts[0])
     before = far.stat().st_mtime_ns
-    assert veneer(*asked).code == 0 and far.stat().st_mtime_ns == before, (
+    assert veneer(*command).code == 0 and far.stat().st_mtime_ns == before, (
         "the same command asks nobody again"
     )
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "sentence"),
     [
         (("--veneer", "v"), "found --veneer beside --url"),
         (("--alpha", "0.5"), "found --alpha beside --url"),
@@ -61,16 +61,16 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
         (("--concurrency", "0"), "concurrency is 0"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(options, said, veneer, tmp_path):
+def test_what_does_not_fit_is_one_sentence(options, sentence, veneer, tmp_path):
     done = veneer("generate", "--model", "m", *URL, *ASKED, *options, "--out", tmp_path / "o.jsonl")
-    assert done.code == 2 and said in done.err and "Traceback" not in done.err
+    assert done.code == 2 and sentence in done.err and "Traceback" not in done.err
     assert not (tmp_path / "o.jsonl").exists()
 
 
 def test_a_name_that_the_endpoint_does_not_know_leaves_nothing_in_the_way(
     running, veneer, tmp_path
 ):
-    asked = ("generate", "--url", running.url, *ASKED, "--out", tmp_path / "o.jsonl")
-    done = veneer(*asked, "--model", "alined")
+    command = ("generate", "--url", running.url, *ASKED, "--out", tmp_path / "o.jsonl")
+    done = veneer(*command, "--model", "alined")
     assert done.code == 2 and "no model 'alined'" in done.err and not list(tmp_path.iterdir())
-    assert veneer(*asked, "--model", "aligned").code == 0
+    assert veneer(*command, "--model", "aligned").code == 0

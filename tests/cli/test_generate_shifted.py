@@ -73,8 +73,8 @@ SHIFT = (
 def test_it_is_the_shifted_system(options, alpha, how, veneer, extracted, tmp_path):
     out = tmp_path / "o.jsonl"
     command = (*SHIFT, "--veneer", extracted, "--max-new-tokens", 16, *options, "--out", out)
-    said = veneer(*command)
-    assert said.code == 0 and "6 answers" in said.out
+    result = veneer(*command)
+    assert result.code == 0 and "6 answers" in result.out
     system = ShiftedSystem.of_models(
         load_model("lab:large-base"), load_model("lab:base"), Veneer.load(extracted), alpha=alpha
     )
@@ -103,17 +103,19 @@ def test_it_is_the_shifted_system(options, alpha, how, veneer, extracted, tmp_pa
     ],
 )
 def test_bad_input_is_one_sentence(options, words, veneer, extracted, tmp_path):
-    said = veneer(*SHIFT, "--veneer", extracted, *options, "--out", tmp_path / "o.jsonl")
-    assert said.code == 2 and words in said.err.splitlines()[-1] and not list(tmp_path.iterdir())
+    result = veneer(*SHIFT, "--veneer", extracted, *options, "--out", tmp_path / "o.jsonl")
+    assert (
+        result.code == 2 and words in result.err.splitlines()[-1] and not list(tmp_path.iterdir())
+    )
 
 
 def test_large_needs_a_veneer_and_a_schedule_needs_large(veneer, extracted, tmp_path):
     out = ("--out", tmp_path / "o.jsonl")
     assert "--large without --veneer" in veneer(*SHIFT, *out).err
     alone = ("generate", "--model", "lab:base", "--veneer", extracted, "--prompts", "lab-requests")
-    said = veneer(*alone, "--alpha", "1@4", *out)
+    result = veneer(*alone, "--alpha", "1@4", *out)
     assert (
-        said.code == 2
-        and "--alpha 1@4 without --large" in said.err
+        result.code == 2
+        and "--alpha 1@4 without --large" in result.err
         and not list(tmp_path.iterdir())
     )

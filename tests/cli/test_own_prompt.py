@@ -101,12 +101,12 @@ def test_a_typed_prompt_is_fed_behind_the_recorded_template(veneer, typed, tmp_p
 def test_several_templates_ask_for_a_choice(several, typed, tmp_path, capsys):
     words = ["--prompts", str(typed), "--out", str(tmp_path / "a.jsonl")]
     assert main(["generate", "--model", "lab:base", "--veneer", str(several), *words]) == 2
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert (
-        "veneer: error: the veneer was fitted behind several templates (" in said
-        and "alpaca 50 %" in said
+        "veneer: error: the veneer was fitted behind several templates (" in output
+        and "alpaca 50 %" in output
     )
-    assert "choose one with --base-template" in said
+    assert "choose one with --base-template" in output
     assert main(["merge", str(several), "--base", "lab:base", "--out", str(tmp_path / "m")]) == 2
     assert (
         "choose one with --base-template" in capsys.readouterr().err

@@ -33,8 +33,8 @@ def test_all_of_it_on_another_device_and_on_two(tmp_path):
         "--tb=short",
         HERE / "on_twins.py",
     ]
-    told = {**os.environ, "VENEER_TWINS": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "VENEER_TWINS": str(tmp_path), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, capture_output=True, text=True, env=told, cwd=HERE.parents[1], timeout=1200
+        command, capture_output=True, text=True, env=environment, cwd=HERE.parents[1], timeout=1200
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -42,17 +42,17 @@ def test_equal_to_sentence_transformers(minilm):
 
 
 def test_rows_are_of_unit_length_in_order_and_equal_texts_are_equal(minilm):
-    found = minilm.embed([*TEXTS, *TEXTS[::-1]])
-    assert found.dtype == np.float32 and found.shape == (12, 384)
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
-    np.testing.assert_array_equal(found[:6], found[6:][::-1])
-    assert found[0] @ found[3] > 0.5 > found[0] @ found[2]
-    np.testing.assert_array_equal(found, minilm.embed([*TEXTS, *TEXTS[::-1]]))
+    vectors = minilm.embed([*TEXTS, *TEXTS[::-1]])
+    assert vectors.dtype == np.float32 and vectors.shape == (12, 384)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(vectors[:6], vectors[6:][::-1])
+    assert vectors[0] @ vectors[3] > 0.5 > vectors[0] @ vectors[2]
+    np.testing.assert_array_equal(vectors, minilm.embed([*TEXTS, *TEXTS[::-1]]))
 
 
 def test_an_empty_text_is_a_row_of_zeros(minilm):
-    found = minilm.embed(["", " \n\t", "a"])
-    assert not found[:2].any() and np.linalg.norm(found[2]) == pytest.approx(1)
+    vectors = minilm.embed(["", " \n\t", "a"])
+    assert not vectors[:2].any() and np.linalg.norm(vectors[2]) == pytest.approx(1)
     assert minilm.embed([]).shape == (0, 384)
 
 
@@ -71,10 +71,10 @@ def test_cut_texts_are_sentence_transformers_own():
     theirs = sentence_transformers.SentenceTransformer(str(package.get_model_path()), device="cpu")
     texts = ["the sea is blue and wide " * 60 + "he counts money in a bank " * 60, "short"]
     cut = load_embedder(cut=True)
-    found = cut.embed(texts)
+    vectors = cut.embed(texts)
     expected = theirs.encode(texts, normalize_embeddings=True)
-    np.testing.assert_allclose(found, expected, atol=2e-6)
-    assert cut.id.endswith("-cut254") and found[0] @ load_embedder().embed(texts)[0] < 0.9
+    np.testing.assert_allclose(vectors, expected, atol=2e-6)
+    assert cut.id.endswith("-cut254") and vectors[0] @ load_embedder().embed(texts)[0] < 0.9
 
 
 @pytest.mark.parametrize("name", ["model2vec:x", "endpoint:http://localhost:1/v1#m"])
@@ -97,10 +97,10 @@ def test_texts_are_taken_in_windows(minilm, monkeypatch):
 
 @given(st.integers(0, 300), st.integers(1, 40))
 def test_chunks_hold_every_token_once_and_are_even(n, longest):
-    found = chunks(list(range(n)), longest)
-    assert [i for piece in found for i in piece] == list(range(n))
-    assert len(found) == -(-n // longest)
-    sizes = [len(piece) for piece in found] or [0]
+    pieces = chunks(list(range(n)), longest)
+    assert [i for piece in pieces for i in piece] == list(range(n))
+    assert len(pieces) == -(-n // longest)
+    sizes = [len(piece) for piece in pieces] or [0]
     assert max(sizes) <= longest and max(sizes) - min(sizes) <= 1
 
 
@@ -135,9 +135,9 @@ def folder(tmp_path_factory):
 
 
 def test_a_folder_without_settings_is_read_by_its_mean_up_to_its_positions(folder):
-    found = load_embedder(str(folder))
-    assert found.id.startswith("tiny-sentences-") and found.longest == 19  # one BOS
-    assert found.embed(["How do I bake bread? " * 20]).shape == (1, 16)
+    embedder = load_embedder(str(folder))
+    assert embedder.id.startswith("tiny-sentences-") and embedder.longest == 19  # one BOS
+    assert embedder.embed(["How do I bake bread? " * 20]).shape == (1, 16)
 
 
 def test_cls_pooling_differs_from_mean(folder, tmp_path):
@@ -205,12 +205,12 @@ def test_model2vec(tmp_path):
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     made = model2vec.StaticModel(np.array([[0, 0], [0, 0], [3, 0], [0, 4]], np.float32), inner)
     made.save_pretrained(tmp_path / "static")
-    found = load_embedder(f"model2vec:{tmp_path / 'static'}")
+    embedder = load_embedder(f"model2vec:{tmp_path / 'static'}")
     np.testing.assert_allclose(
-        found.embed(["sea", " ", "bank " * 3000, "sea bank"]),
+        embedder.embed(["sea", " ", "bank " * 3000, "sea bank"]),
         [[1, 0], [0, 0], [0, 1], [0.6, 0.8]],
         atol=1e-6,
     )
-    assert found.id.startswith("model2vec-static-")
+    assert embedder.id.startswith("model2vec-static-")
     with pytest.raises(InputError, match="cannot be loaded"):
         load_embedder(f"model2vec:{tmp_path / 'none'}")

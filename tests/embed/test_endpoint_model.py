@@ -38,12 +38,12 @@ def test_rows_in_order_pieces_by_length_and_equal_texts_once():
     with serving(counts) as server:
         embedder = model(server)
         long = "a" * 1500 + "b" * 750 + "b" * 750
-        found = embedder.embed(
+        vectors = embedder.embed(
             ["aaabbbb", "", "b", "aaabbbb", long, *["b" * i for i in range(2, 20)]]
         )
         sent = [t for call in server.calls for t in call["input"]]
     np.testing.assert_allclose(
-        found[:5], [[0.6, 0.8], [0, 0], [0, 1], [0.6, 0.8], [0.5**0.5, 0.5**0.5]], atol=1e-6
+        vectors[:5], [[0.6, 0.8], [0, 0], [0, 1], [0.6, 0.8], [0.5**0.5, 0.5**0.5]], atol=1e-6
     )
     assert sorted(len(t) for t in sent)[-2:] == [1500, 1500] and sent.count("aaabbbb") == 1
     assert len(server.calls) == 2 and embedder.id.startswith("counts@127.0.0.1")

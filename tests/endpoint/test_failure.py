@@ -156,8 +156,8 @@ NOW = 1_800_000_000.0
     ],
 )
 def test_waits_that_servers_ask_for(headers, expected):
-    found = requested_seconds(headers, NOW)
-    assert found == (None if expected is None else pytest.approx(expected, abs=1.0))
+    seconds = requested_seconds(headers, NOW)
+    assert seconds == (None if expected is None else pytest.approx(expected, abs=1.0))
 
 
 def test_a_wait_inside_the_body_is_read():
@@ -165,16 +165,19 @@ def test_a_wait_inside_the_body_is_read():
         "X-RateLimit-Reset": str(int((time.time() + 3 * 3600) * 1000)),
         "X-RateLimit-Remaining": "0",
     }
-    found = of_error(
+    sentence = of_error(
         {"error": {"message": "free-models-per-day", "code": 429, "metadata": {"headers": headers}}}
     )
     assert (
-        found is not None and found.wait is not None and found.wait > LONGEST_WAIT and found.passing
+        sentence is not None
+        and sentence.wait is not None
+        and sentence.wait > LONGEST_WAIT
+        and sentence.passing
     )
-    found = of_status(
+    sentence = of_status(
         429, {}, {"error": {"message": "Rate limit reached. Please try again in 20s."}}
     )
-    assert found.wait == 20.0
+    assert sentence.wait == 20.0
 
 
 def test_a_server_that_asks_to_wait_for_hours_is_not_waited_for():

@@ -55,11 +55,11 @@ def _prompts(ending: str, **how) -> Callable[[bytes], object]:
 
 def _reply(data: bytes) -> None:
     try:
-        found = parse_object(data.decode("utf-8", "replace"))
-        for name in list(found)[:4]:
+        value = parse_object(data.decode("utf-8", "replace"))
+        for name in list(value)[:4]:
             for read in (scale, yes_no, lambda v: choice(v, ("Yes", "No"))):
                 with contextlib.suppress(Unreadable):
-                    read(field(found, name.strip().lower()))
+                    read(field(value, name.strip().lower()))
     except Unreadable:
         pass
 
@@ -109,9 +109,9 @@ def _endpoint_stream(data: bytes) -> None:
 
 def _manifest(data: bytes) -> None:
     path = _file("manifest.json", data)
-    found = read_json(path, "a manifest")
-    if isinstance(found, dict):
-        check_manifest(AT, found)
+    value = read_json(path, "a manifest")
+    if isinstance(value, dict):
+        check_manifest(AT, value)
 
 
 def _marker(data: bytes) -> None:
@@ -164,10 +164,10 @@ def _part(data: bytes) -> None:
 
 def _import(kind: str) -> Callable[[bytes], object]:
     def read(data: bytes) -> None:
-        found = read_stored(
+        replies = read_stored(
             _file("stored.eval" if kind == "inspect" else "stored.jsonl", data), kind
         )
-        for response in found.responses:
+        for response in replies.responses:
             response.line().encode()
 
     return read

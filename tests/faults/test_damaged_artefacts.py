@@ -23,27 +23,27 @@ NAN = float("nan")
 def reseal(folder: Path) -> None:
     """Checksums that fit what is there now, as somebody who wants to hurt would write them."""
     for marker in folder.glob("shard-*.json"):
-        said = json.loads(marker.read_text())
+        record = json.loads(marker.read_text())
         number = marker.stem.removeprefix("shard-")
         for key, name in (
             ("sha256", f"shard-{number}.safetensors"),
             ("responses_sha256", f"responses-{number}.jsonl"),
         ):
-            said[key] = sha256_file(folder / name)
-        marker.write_text(json.dumps(said))
+            record[key] = sha256_file(folder / name)
+        marker.write_text(json.dumps(record))
     if (folder / "veneer.json").is_file():
-        said = json.loads((folder / "veneer.json").read_text())
+        record = json.loads((folder / "veneer.json").read_text())
         (folder / "veneer.json").write_text(
-            json.dumps({**said, "sha256": sha256_file(folder / "veneer.safetensors")})
+            json.dumps({**record, "sha256": sha256_file(folder / "veneer.safetensors")})
         )
     if (folder / "manifest.json").is_file():
-        said = json.loads((folder / "manifest.json").read_text())
+        record = json.loads((folder / "manifest.json").read_text())
         files = {
             name: sha256_file(folder / name)
-            for name in said.get("files", {})
+            for name in record.get("files", {})
             if (folder / name).is_file()
         }
-        (folder / "manifest.json").write_text(json.dumps({**said, "files": files}))
+        (folder / "manifest.json").write_text(json.dumps({**record, "files": files}))
 
 
 def flip(path: Path, at: float = 0.5) -> None:
@@ -65,9 +65,9 @@ def without(path: Path, key: str) -> None:
 
 
 def tensors(path: Path, change) -> None:
-    found = load_file(path)
-    change(found)
-    save_file({k: v.contiguous() for k, v in found.items()}, path)
+    tensors = load_file(path)
+    change(tensors)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path)
 
 
 def exchange(
@@ -335,8 +335,8 @@ def refused(capfd, *args: object) -> str:
     """One sentence and exit 2 from the command in this process."""
     capfd.readouterr()
     code = main([str(a) for a in args])
-    said = capfd.readouterr()
-    return sentence(Ended(code, 0, said.out, said.err))
+    captured = capfd.readouterr()
+    return sentence(Ended(code, 0, captured.out, captured.err))
 
 
 def state(folder: Path) -> dict[str, bytes]:
@@ -350,8 +350,8 @@ def test_a_capture_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path
     act(broken)
     before = state(broken)
     with tally.fault(kind):
-        said = refused(capfd, "extract", broken, "--out", tmp_path / "out")
-        assert str(broken) in said, f"does not name the folder: {said}"
+        sentence = refused(capfd, "extract", broken, "--out", tmp_path / "out")
+        assert str(broken) in sentence, f"does not name the folder: {sentence}"
         assert state(broken) == before and not (tmp_path / "out").exists()
 
 

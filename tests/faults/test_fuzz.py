@@ -134,16 +134,16 @@ def test_any_value_in_the_place_of_any_other(name, tally):
         suppress_health_check=list(HealthCheck),
     )
     def mutated(data):
-        found = copy.deepcopy(data.draw(st.sampled_from(seeds)))
+        value = copy.deepcopy(data.draw(st.sampled_from(seeds)))
         for _ in range(data.draw(st.integers(1, 2))):
-            at = data.draw(st.integers(0, len(found) - 1))
-            found[at] = changed(
-                found[at], data.draw(st.sampled_from(places(found[at]))), data.draw(VALUES)
+            at = data.draw(st.integers(0, len(value) - 1))
+            value[at] = changed(
+                value[at], data.draw(st.sampled_from(places(value[at]))), data.draw(VALUES)
             )
         if data.draw(st.booleans()):
-            found.append(found[-1])
-        read("\n".join(json.dumps(row) for row in found).encode())
-        done.append(found)
+            value.append(value[-1])
+        read("\n".join(json.dumps(row) for row in value).encode())
+        done.append(value)
 
     done: list[list] = []
     mutated()

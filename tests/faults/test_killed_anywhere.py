@@ -81,8 +81,8 @@ def names(at: Path) -> set[str]:
 
 def goes_on(runner, made, name: str, at: Path, expected: dict[str, str], files: set[str]) -> None:
     """What is there is whole, and the same command makes the rest."""
-    found = half_written(below(at), expected)
-    assert not found, f"half-written: {found}"
+    leftovers = half_written(below(at), expected)
+    assert not leftovers, f"half-written: {leftovers}"
     ended = runner.run(*words(name, made, at / "out"))
     assert ended.status == 0, ended.err[-600:]
     differ = {n for n, _ in below(at).items() ^ expected.items()}

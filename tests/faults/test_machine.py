@@ -74,10 +74,10 @@ def test_a_full_disk_is_said_and_gone_over(name, size, made, runner, tally, tmp_
             pytest.skip("this file system keeps so little without a block of its own")
         with tally.fault(f"disk full: {name}"):
             assert "free some space" in sentence(ended, 1)
-            found = below(at)
+            leftovers = below(at)
             part = [
                 n
-                for n, digest in found.items()
+                for n, digest in leftovers.items()
                 if not n.endswith(".part") and expected.get(n) != digest and "tokenizer" not in n
             ]
             assert not part, f"half-written: {part}"
@@ -151,7 +151,7 @@ def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, ta
 
 def test_states_that_overflow_are_an_error_and_no_capture(runner, tally, tmp_path):
     with tally.fault("NaN or inf in states while working"):
-        asked = (
+        command = (
             "capture",
             *PAIR,
             "--prompts",
@@ -163,10 +163,10 @@ def test_states_that_overflow_are_an_error_and_no_capture(runner, tally, tmp_pat
             "--out",
             tmp_path / "out",
         )
-        ended = runner.run(*asked, setup="hungry:weights_that_overflow")
+        ended = runner.run(*command, setup="hungry:weights_that_overflow")
         assert "finite" in sentence(ended, 1, 2)
         assert not list((tmp_path / "out").glob("shard-*"))
-        assert runner.run(*asked).status == 0
+        assert runner.run(*command).status == 0
 
 
 @pytest.mark.parametrize("name", ["capture", "extract", "generate", "measure"])
@@ -263,12 +263,19 @@ def test_a_real_clock_that_jumps(made, tally, tmp_path):
         pytest.skip(
             "a part of the long campaign, and needs libfaketime (VENEER_FAKETIME names the library)"
         )
-    asked = ["veneer", *words("generate", made, tmp_path / "a")]
+    command = ["veneer", *words("generate", made, tmp_path / "a")]
     with tally.fault("clock that jumps"):
         for shift, out in (("+17y", tmp_path / "a"), ("-20y", tmp_path / "b")):
-            asked[-1] = str(out)
-            told = {**os.environ, "LD_PRELOAD": library, "FAKETIME": shift, "OMP_NUM_THREADS": "1"}
-            done = subprocess.run(asked, capture_output=True, text=True, env=told, timeout=170)
+            command[-1] = str(out)
+            environment = {
+                **os.environ,
+                "LD_PRELOAD": library,
+                "FAKETIME": shift,
+                "OMP_NUM_THREADS": "1",
+            }
+            done = subprocess.run(
+                command, capture_output=True, text=True, env=environment, timeout=170
+            )
             assert done.returncode == 0, done.stderr[-500:]
         assert content(tmp_path / "a").values() and [*content(tmp_path / "a").values()] == [
             *content(tmp_path / "b").values()

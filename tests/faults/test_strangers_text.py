@@ -88,8 +88,8 @@ def test_names_do_not_leave_the_folder(name, tally, tmp_path, capfd):
             )
             == 0
         )
-        said = json.loads((inside / "capture" / "prompts.jsonl").read_text())
-        assert said["id"] == name
+        record = json.loads((inside / "capture" / "prompts.jsonl").read_text())
+        assert record["id"] == name
     with tally.fault("path traversal in a name"):
         stored = inside / "stored.jsonl"
         stored.write_text(
@@ -247,10 +247,10 @@ def test_secrets_in_addresses_are_not_said(address, tally, tmp_path, capfd):
         ("capture", *PAIR, "--prompts", f"hf://{address}"),
     ):
         with tally.fault("secret that might be told"):
-            said = refused(capfd, *place, "--out", tmp_path / "out")
-            assert "pass-word-77" not in said or ("#" in address and "--judge-url" not in place), (
-                said
-            )
+            sentence = refused(capfd, *place, "--out", tmp_path / "out")
+            assert "pass-word-77" not in sentence or (
+                "#" in address and "--judge-url" not in place
+            ), sentence
             assert not list(tmp_path.iterdir())
 
 
@@ -271,7 +271,7 @@ def test_no_secret_is_in_any_file_of_a_study(made, runner, tally, tmp_path):
     )
     out = tmp_path / "out"
     with serving(lambda c: c.say(f"I was told {c.handler.headers['authorization']}")) as server:
-        asked = (
+        command = (
             "measure",
             *PAIR,
             "--veneer",
@@ -290,7 +290,7 @@ def test_no_secret_is_in_any_file_of_a_study(made, runner, tally, tmp_path):
             "--out",
             out,
         )
-        ended = runner.run(*asked, env=SECRETS)
+        ended = runner.run(*command, env=SECRETS)
         assert server.headers, ended.err[-600:]
         assert any(SECRETS["OPENAI_API_KEY"] in str(h) for h in server.headers), (
             "the key must reach the endpoint"

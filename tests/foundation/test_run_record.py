@@ -28,12 +28,12 @@ def refusal(folder, command, config) -> str:
 
 
 def test_another_command_is_named(folder):
-    said = refusal(folder, "audit", {"reference": "a"})
-    assert said.startswith("a run of 'depth', not of 'audit'; give another --out")
+    sentence = refusal(folder, "audit", {"reference": "a"})
+    assert sentence.startswith("a run of 'depth', not of 'audit'; give another --out")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "sentence"),
     [
         ({"base": "lab:aligned"}, "(base: lab:base there, lab:aligned here);"),
         ({"prompts_sha256": "1" * 64}, "(prompts_sha256 differs);"),
@@ -44,8 +44,8 @@ def test_another_command_is_named(folder):
         ),
     ],
 )
-def test_each_setting_that_differs_is_named_with_both_values(folder, change, said):
-    assert said in refusal(folder, "depth", {**CONFIG, **change})
+def test_each_setting_that_differs_is_named_with_both_values(folder, change, sentence):
+    assert sentence in refusal(folder, "depth", {**CONFIG, **change})
 
 
 def test_settings_that_are_no_longer_there_are_told(folder):
@@ -53,13 +53,13 @@ def test_settings_that_are_no_longer_there_are_told(folder):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("[]", "a run.json that names no command"),
         ("{}", "a run.json that names no command"),
         ('{"command": "depth", "config": []}', "a run with another configuration ("),
     ],
 )
-def test_a_record_of_another_shape_is_another_run(folder, text, said):
+def test_a_record_of_another_shape_is_another_run(folder, text, sentence):
     (folder / "run.json").write_text(text)
-    assert refusal(folder, "depth", CONFIG).startswith(said)
+    assert refusal(folder, "depth", CONFIG).startswith(sentence)

@@ -188,16 +188,16 @@ def test_nothing_of_this_machine_is_in_the_card_and_base_s_licence_is(tmp_path):
         and "`base`" in card
         and "`aligned`" in card
     )
-    found = head(card)
+    logits = head(card)
     assert (
-        found["license"] == "apache-2.0"
-        and found["language"] == ["en"]
-        and found["tags"] == ["veneer", "superficial-alignment"]
+        logits["license"] == "apache-2.0"
+        and logits["language"] == ["en"]
+        and logits["tags"] == ["veneer", "superficial-alignment"]
     )
     assert (
-        found["library_name"] == "transformers"
-        and found["pipeline_tag"] == "text-generation"
-        and "base_model" not in found
+        logits["library_name"] == "transformers"
+        and logits["pipeline_tag"] == "text-generation"
+        and "base_model" not in logits
     )
 
 

@@ -71,13 +71,13 @@ def test_a_planted_bias_is_recovered(planted):
         dtype="float64",
         max_evaluations=400,
     )
-    found = extract(taken, how)
-    base, veneer = kls(taken, found)
+    extraction = extract(taken, how)
+    base, veneer = kls(taken, extraction)
     assert base > 0.1 and veneer < 1e-5
-    error = found.veneer.bias - shift
+    error = extraction.veneer.bias - shift
     error = (error - error.median()).abs()  # a constant on all logits changes nothing
     assert float(error.max()) < 0.05
-    assert found.veneer.facts["extraction"]["convex"]
+    assert extraction.veneer.facts["extraction"]["convex"]
 
 
 def test_the_default_recovers_it_nearly(planted):
@@ -92,8 +92,11 @@ def test_it_is_a_lower_bound_of_a_veneer(turned):
 
 
 def test_no_difference_gives_no_change(tmp_path):
-    found = extract(small_capture(tmp_path / "c", plain_pair(change=0.0), n=40), BIAS)
-    assert found.veneer.facts["zero"] is True and float(found.veneer.dense().abs().max()) == 0
+    extraction = extract(small_capture(tmp_path / "c", plain_pair(change=0.0), n=40), BIAS)
+    assert (
+        extraction.veneer.facts["zero"] is True
+        and float(extraction.veneer.dense().abs().max()) == 0
+    )
 
 
 def test_the_gradient_is_that_of_differences(turned):
@@ -118,10 +121,10 @@ def test_a_system_with_the_planted_bias_answers_as_the_aligned_model(planted):
 
     pair, shift, taken = planted
     veneer = Veneer.of_bias(taken.head.hash(), pair.base.head.width, shift)
-    asked = prompts(6)
+    questions = prompts(6)
     shifted = System.of_model(pair.base, veneer)
     one, other = (
-        [r.token_ids for r in respond(s, asked, Sampling(max_new_tokens=6))]
+        [r.token_ids for r in respond(s, questions, Sampling(max_new_tokens=6))]
         for s in (shifted, System.of_model(pair.aligned))
     )
     assert one == other
@@ -132,10 +135,10 @@ def test_a_system_with_the_planted_bias_answers_as_the_aligned_model(planted):
 
 
 def test_files(planted, tmp_path):
-    found = extract(planted[2], BIAS).veneer
-    back = Veneer.load(found.save(tmp_path / "v"))
-    assert torch.equal(back.bias, found.bias) and back.rank == 0 and back.width == found.width
-    assert back.identity() == found.identity() != back.scaled(2.0).identity()
+    fitted = extract(planted[2], BIAS).veneer
+    back = Veneer.load(fitted.save(tmp_path / "v"))
+    assert torch.equal(back.bias, fitted.bias) and back.rank == 0 and back.width == fitted.width
+    assert back.identity() == fitted.identity() != back.scaled(2.0).identity()
     assert json.loads((tmp_path / "v" / "veneer.json").read_text())["schema"] == 2
     plain = Veneer("x", 3, torch.ones(3, 2)).save(tmp_path / "plain")
     assert (

@@ -41,11 +41,11 @@ VARIANTS = {
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_lowers_the_held_out_kl(taken, name, tmp_path):
-    found = extract(taken, ExtractConfig(**VARIANTS[name]))
-    base, veneer = report_kl(taken, found)
+    extraction = extract(taken, ExtractConfig(**VARIANTS[name]))
+    base, veneer = report_kl(taken, extraction)
     assert veneer < (0.9 if name == "hidden-direct" else 0.75) * base
-    back = Veneer.load(found.veneer.save(tmp_path / "v"))
-    torch.testing.assert_close(back.dense(), found.veneer.dense(), rtol=0, atol=0)
+    back = Veneer.load(extraction.veneer.save(tmp_path / "v"))
+    torch.testing.assert_close(back.dense(), extraction.veneer.dense(), rtol=0, atol=0)
     assert (
         json.loads((tmp_path / "v" / "veneer.json").read_text())["unembedding"] == taken.head.hash()
     )
@@ -66,9 +66,9 @@ def test_low_rank_is_close_to_dense_as_rank_grows(taken):
 def test_no_difference_gives_exactly_no_change(tmp_path):
     """Planted truth 2: aligned := base."""
     same = small_capture(tmp_path / "c", plain_pair(change=0.0), n=40)
-    found = extract(same)
-    assert float(found.veneer.dense().abs().max()) < 1e-5
-    assert found.veneer.facts["zero"] is True
+    extraction = extract(same)
+    assert float(extraction.veneer.dense().abs().max()) < 1e-5
+    assert extraction.veneer.facts["zero"] is True
 
 
 def test_shuffled_states_recover_less_than_true_ones(taken):
@@ -123,12 +123,12 @@ def test_split_is_by_prompt_and_covers_everything():
 
 
 def test_a_damaged_or_foreign_veneer_is_refused(taken, tmp_path):
-    found = extract(taken).veneer
-    folder = found.save(tmp_path / "v")
+    fitted = extract(taken).veneer
+    folder = fitted.save(tmp_path / "v")
     with pytest.raises(InputError, match="belongs to the unembedding"):
-        found.check_fits(chat_pair(scale=2.0).base)
+        fitted.check_fits(chat_pair(scale=2.0).base)
     with pytest.raises(InputError, match=r"changes a head of \d+ x 32, but"):
-        found.check_fits(chat_pair(hidden_size=16).base)
+        fitted.check_fits(chat_pair(hidden_size=16).base)
     path = folder / "veneer.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(InputError, match="is damaged"):

@@ -24,8 +24,8 @@ def veneers(tmp_path_factory) -> dict[torch.dtype, Veneer]:
     for dtype in (torch.float32, torch.bfloat16):
         pair, folder = plain_pair(change=0.4), tmp_path_factory.mktemp("v")
         pair.base, pair.aligned = loaded_as(pair.base, dtype), loaded_as(pair.aligned, dtype)
-        found = extract(small_capture(folder / "c", pair, n=12)).veneer
-        out[dtype] = Veneer.load(found.save(folder / "v"))
+        fitted = extract(small_capture(folder / "c", pair, n=12)).veneer
+        out[dtype] = Veneer.load(fitted.save(folder / "v"))
     return out
 
 

@@ -92,9 +92,9 @@ def test_objective_and_gradient_are_those_of_the_likelihood(seed, width, vocabul
     change = torch.randn(vocabulary, width, generator=draw, dtype=torch.float64).requires_grad_()
     wanted = nll(change, head, hidden, said, 0.03)
     wanted.backward()
-    found = problem.evaluate(change.detach(), 0.03)
-    assert found.objective == pytest.approx(float(wanted.detach()), rel=1e-9, abs=1e-9)
-    torch.testing.assert_close(found.gradient, change.grad, rtol=1e-8, atol=1e-9)
+    evaluation = problem.evaluate(change.detach(), 0.03)
+    assert evaluation.objective == pytest.approx(float(wanted.detach()), rel=1e-9, abs=1e-9)
+    torch.testing.assert_close(evaluation.gradient, change.grad, rtol=1e-8, atol=1e-9)
     assert problem.base_kl == pytest.approx(
         float(nll(torch.zeros(vocabulary, width), head, hidden, said, 0)), abs=1e-9
     )
@@ -141,8 +141,11 @@ def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
     problem = Objective(
         Tokens(lambda: iter([block]), torch.float32, torch.device("cpu")), head, torch.arange(4)
     )
-    found = problem.evaluate(torch.zeros(4, 4))
-    assert found.kl == pytest.approx(46 / 3, rel=1e-5) and torch.isfinite(found.gradient).all()
+    evaluation = problem.evaluate(torch.zeros(4, 4))
+    assert (
+        evaluation.kl == pytest.approx(46 / 3, rel=1e-5)
+        and torch.isfinite(evaluation.gradient).all()
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -209,19 +212,20 @@ def answers_alone(tmp_path_factory):
     ids=lambda how: "-".join(map(str, how)),
 )
 def test_every_kind_of_veneer_learns_from_answers_alone(answers_alone, how):
-    found = extract(answers_alone, ExtractConfig(**how))
+    extraction = extract(answers_alone, ExtractConfig(**how))
     assert (
-        not found.veneer.facts.get("zero") and found.veneer.facts["teacher"]["targets"] == "one-hot"
+        not extraction.veneer.facts.get("zero")
+        and extraction.veneer.facts["teacher"]["targets"] == "one-hot"
     )
-    table = held_out(answers_alone, found.veneer, found.split.select)
+    table = held_out(answers_alone, extraction.veneer, extraction.split.select)
     assert 0 < table.kl_veneer.mean() < table.kl_base.mean()
-    (block,) = answers_alone.blocks(("token", "hidden"), [found.split.select[0]])
+    (block,) = answers_alone.blocks(("token", "hidden"), [extraction.split.select[0]])
     nll = (
         -answers_alone.head.logits(block["hidden"])
         .log_softmax(-1)
         .gather(1, block["token"].long()[:, None])[:, 0]
     )
-    own = table.kl_base[table.prompt == found.split.select[0]]
+    own = table.kl_base[table.prompt == extraction.split.select[0]]
     torch.testing.assert_close(torch.tensor(own, dtype=torch.float32), nll, rtol=1e-4, atol=1e-4)
 
 

@@ -94,10 +94,10 @@ def test_value_and_gradient_equal_the_formula(seed, width, rows, k, softcap, sca
     ).requires_grad_()
     objective, kl = written_out(change, head, hidden, targets, 0.03)
     objective.backward()
-    found = problem.evaluate(change.detach(), 0.03)
-    assert found.kl == pytest.approx(float(kl.detach()), rel=1e-9, abs=1e-9)
-    assert found.objective == pytest.approx(float(objective.detach()), rel=1e-9, abs=1e-9)
-    torch.testing.assert_close(found.gradient, change.grad, rtol=1e-8, atol=1e-9)
+    evaluation = problem.evaluate(change.detach(), 0.03)
+    assert evaluation.kl == pytest.approx(float(kl.detach()), rel=1e-9, abs=1e-9)
+    assert evaluation.objective == pytest.approx(float(objective.detach()), rel=1e-9, abs=1e-9)
+    torch.testing.assert_close(evaluation.gradient, change.grad, rtol=1e-8, atol=1e-9)
     assert problem.base_kl == pytest.approx(
         float(written_out(torch.zeros(rows, width), head, hidden, targets, 0)[1]), abs=1e-9
     )
@@ -156,10 +156,10 @@ def test_optimum_equals_scipys(bias):
     dense = Dense.of(problem)
     start = torch.zeros(9, 4, dtype=torch.float64)
     how = {"ridge": ridge, "max_evaluations": 500, "patience": None, "gradient_tolerance": 1e-10}
-    found = solve(problem, problem, dense, start, **how)
-    assert found.objective == pytest.approx(expected.fun, abs=1e-9)
+    solution = solve(problem, problem, dense, start, **how)
+    assert solution.objective == pytest.approx(expected.fun, abs=1e-9)
     np.testing.assert_allclose(
-        dense.to_change(found.x).numpy(), expected.x.reshape(9, 4), atol=1e-6
+        dense.to_change(solution.x).numpy(), expected.x.reshape(9, 4), atol=1e-6
     )
 
 
@@ -171,10 +171,10 @@ def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
             monkeypatch.setattr("veneer.head.token_sums.CHUNK_ELEMENTS", elements)
             torch.set_num_threads(count)
             tokens, head, _, _ = toy(200, 6, 9, 3)
-            found = Objective(tokens, head, torch.arange(9)).evaluate(
+            evaluation = Objective(tokens, head, torch.arange(9)).evaluate(
                 torch.ones(9, 6, dtype=torch.float64), 0.1
             )
-            values.append((found.kl, found.gradient))
+            values.append((evaluation.kl, evaluation.gradient))
     finally:
         torch.set_num_threads(threads)
     for kl, gradient in values[1:]:
@@ -198,10 +198,10 @@ def test_blocks_beyond_the_cache_are_read_again(tmp_path):
 
 def test_soft_cap_is_warm_started_and_claims_no_optimum(tmp_path):
     taken = small_capture(tmp_path / "c", chat_pair("gemma2"), n=40)
-    found = extract(taken, ExtractConfig())
-    facts = found.veneer.facts["extraction"]
+    extraction = extract(taken, ExtractConfig())
+    facts = extraction.veneer.facts["extraction"]
     assert facts["convex"] is False and facts["gradient_norm"] >= 0
-    assert any(getattr(event, "stage", None) == "uncapped" for event in found.log)
+    assert any(getattr(event, "stage", None) == "uncapped" for event in extraction.log)
     assert facts["select_kl"] < facts["select_kl_base"]
 
 

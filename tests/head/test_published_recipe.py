@@ -17,7 +17,7 @@ def test_the_steps_are_those_of_adam_on_the_capped_loss(cap):
     head = Head(torch.randn(7, 4, generator=draw), None, 1.0, cap)
     block = {"hidden": hidden, "aligned_ids": ids, "aligned_logprobs": logs}
     recipe = PaperRecipe(learning_rate=0.05, batch=12, epochs=20)
-    found = solve_as_published([block], None, head, recipe, seed=0)
+    solution = solve_as_published([block], None, head, recipe, seed=0)
 
     change = torch.zeros(7, 4, requires_grad=True)
     adam = torch.optim.Adam([change], lr=0.05)
@@ -28,4 +28,4 @@ def test_the_steps_are_those_of_adam_on_the_capped_loss(cap):
         loss = -(logs.softmax(-1) * z.log_softmax(-1).gather(1, ids)).sum(-1).mean()
         loss.backward()
         adam.step()
-    assert torch.allclose(found, change.detach(), atol=1e-4)
+    assert torch.allclose(solution, change.detach(), atol=1e-4)

@@ -42,13 +42,13 @@ def test_what_stands_beside_an_answer(tmp_path, row, text, finish, reasoning):
     ],
 )
 def test_failed_answers_are_dropped_with_their_text(tmp_path, row, why):
-    found = stored(tmp_path, row)
-    assert not found.responses and dict(found.dropped) == {why: 1}
+    replies = stored(tmp_path, row)
+    assert not replies.responses and dict(replies.dropped) == {why: 1}
 
 
 def test_half_of_a_character_is_counted(tmp_path):
-    found = stored(tmp_path, {"prompt": "u", "response": "a\ud83d"})
-    assert found.responses[0].text == "a?" and found.noticed == {HALF: 1}
+    replies = stored(tmp_path, {"prompt": "u", "response": "a\ud83d"})
+    assert replies.responses[0].text == "a?" and replies.noticed == {HALF: 1}
 
 
 def test_answers_of_several_systems_and_tasks_all_stay(tmp_path):
@@ -58,15 +58,15 @@ def test_answers_of_several_systems_and_tasks_all_stay(tmp_path):
         for s in "ab"
         for t in "xy"
     ]
-    found = stored(tmp_path, *rows, rows[0])
-    assert [r.text for r in found.responses] == ["ax", "ay", "bx", "by"]
-    assert dict(found.dropped) == {"a second answer for the same prompt and sample number": 1}
+    replies = stored(tmp_path, *rows, rows[0])
+    assert [r.text for r in replies.responses] == ["ax", "ay", "bx", "by"]
+    assert dict(replies.dropped) == {"a second answer for the same prompt and sample number": 1}
 
 
 def test_samples_are_numbered_per_system(tmp_path):
     rows = [{"prompt": "u", "system": s, "text": s} for s in "aabb"]
-    found = stored(tmp_path, *rows)
-    assert [(r.system, r.sample_id) for r in found.responses] == [
+    replies = stored(tmp_path, *rows)
+    assert [(r.system, r.sample_id) for r in replies.responses] == [
         ("a", 0),
         ("a", 1),
         ("b", 0),
@@ -82,16 +82,16 @@ USER, ANSWER = {"role": "user", "content": "u"}, {"role": "assistant", "content"
     "system", [{"system": "s"}, {"system": [{"type": "text", "text": "s"}]}, {"system_prompt": "s"}]
 )
 def test_the_system_text_of_a_chat_is_no_name(tmp_path, key, system):
-    found = stored(tmp_path, {key: [USER, {**ANSWER, "reasoning_content": "so"}], **system})
-    assert [(r.system, r.text, r.reasoning) for r in found.responses] == [("mine", "a", "so")]
-    assert [m["content"] for m in found.prompts[0].messages] == ["s", "u"]
+    replies = stored(tmp_path, {key: [USER, {**ANSWER, "reasoning_content": "so"}], **system})
+    assert [(r.system, r.text, r.reasoning) for r in replies.responses] == [("mine", "a", "so")]
+    assert [m["content"] for m in replies.prompts[0].messages] == ["s", "u"]
 
 
 def test_a_chat_beside_an_answer_is_its_prompt(tmp_path):
     row = {"id": 7, "messages": [USER], "response": "a", "system": "name"}
-    found = stored(tmp_path, row)
-    assert [(r.prompt_id, r.system, r.text) for r in found.responses] == [("7", "name", "a")]
-    assert found.prompts[0].messages == (USER,)
+    replies = stored(tmp_path, row)
+    assert [(r.prompt_id, r.system, r.text) for r in replies.responses] == [("7", "name", "a")]
+    assert replies.prompts[0].messages == (USER,)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_the_last_turn_of_a_chat_is_read_as_a_reply(tmp_path, turn, text, reason
     ],
 )
 def test_a_last_turn_without_an_answer_is_dropped(tmp_path, turn, why):
-    found = stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]})
-    assert not found.responses and dict(found.dropped) == {why: 1}
+    replies = stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]})
+    assert not replies.responses and dict(replies.dropped) == {why: 1}
 
 
 @pytest.mark.parametrize(

@@ -64,27 +64,30 @@ def open_file(tmp_path):
 
 
 def test_open_models(open_file):
-    found = read_stored(open_file)
-    assert found.format == "overton-open" and texts(found) == [("0", 0, "One."), ("0", 1, "Two")]
+    replies = read_stored(open_file)
+    assert replies.format == "overton-open" and texts(replies) == [
+        ("0", 0, "One."),
+        ("0", 1, "Two"),
+    ]
     assert (
-        found.responses[0].system == "llama"
-        and found.prompts[0].messages[0]["content"] == "What now?"
+        replies.responses[0].system == "llama"
+        and replies.prompts[0].messages[0]["content"] == "What now?"
     )
-    assert dict(found.dropped) == {"error: `inputs` must be <= N. Given: N": 2, "empty": 1}
-    assert found.noticed == {
+    assert dict(replies.dropped) == {"error: `inputs` must be <= N. Given: N": 2, "empty": 1}
+    assert replies.noticed == {
         "no closing fence: mostly truncated or running on": 1,
         "closing fence removed": 2,
     }
-    assert found.summary()[0].endswith("(overton-open): 2 answers to 1 prompts")
+    assert replies.summary()[0].endswith("(overton-open): 2 answers to 1 prompts")
 
 
 def test_rules_can_be_turned_off(open_file):
-    found = read_stored(open_file, rules=AS_STORED)
+    replies = read_stored(open_file, rules=AS_STORED)
     assert (
-        texts(found) == [("0", 0, "One.\n```"), ("0", 1, "Two"), ("0", 2, "\n```")]
-        and found.dropped.total() == 2
+        texts(replies) == [("0", 0, "One.\n```"), ("0", 1, "Two"), ("0", 2, "\n```")]
+        and replies.dropped.total() == 2
     )
-    assert found.noticed["empty"] == 1
+    assert replies.noticed["empty"] == 1
 
 
 def test_api_models_and_truncation(tmp_path):
@@ -98,9 +101,9 @@ def test_api_models_and_truncation(tmp_path):
         {"ok": False, "outputs": []},
         {"ok": True, "outputs": [answer("b")]},
     )
-    found = read_stored(path)
-    assert texts(found) == [("0", 0, "a"), ("2", 0, "b")]
-    assert dict(found.dropped) == {
+    replies = read_stored(path)
+    assert texts(replies) == [("0", 0, "a"), ("2", 0, "b")]
+    assert dict(replies.dropped) == {
         "truncated at the token limit": 1,
         "error: no content": 1,
         "error: the request failed": 1,
@@ -124,16 +127,16 @@ def test_plain_lines(tmp_path):
         {"prompt_id": "x", "sample_id": 5, "text": "e"},
         {"prompt_id": 7, "text": None, "error": "timeout"},
     )
-    found = read_stored(path, system="mine")
-    assert texts(found) == [
+    replies = read_stored(path, system="mine")
+    assert texts(replies) == [
         ("0", 0, "a"),
         ("1", 0, "b"),
         ("1", 1, "c"),
         ("0", 1, "a"),
         ("x", 5, "e"),
     ], "equal samples stay"
-    assert [p.messages[0]["content"] for p in found.prompts] == ["Q?", "R?"]
-    assert dict(found.dropped) == {
+    assert [p.messages[0]["content"] for p in replies.prompts] == ["Q?", "R?"]
+    assert dict(replies.dropped) == {
         "error: no answer": 2,
         "truncated at the token limit": 1,
         "a second answer for the same prompt and sample number": 1,
@@ -171,9 +174,9 @@ def test_lm_eval(tmp_path):
     path = put(
         tmp_path, "model/samples_gsm8k_2026-01-01T00.jsonl", row, {**row, "filter": "strict"}
     )
-    found = read_stored(path)
-    assert found.format == "lm-eval" and texts(found) == [("3", 0, "a"), ("3", 1, "b")]
-    assert found.responses[0].task == "gsm8k" and found.prompts[0].plain == "Q?"
+    replies = read_stored(path)
+    assert replies.format == "lm-eval" and texts(replies) == [("3", 0, "a"), ("3", 1, "b")]
+    assert replies.responses[0].task == "gsm8k" and replies.prompts[0].plain == "Q?"
     scored = put(tmp_path, "samples_mmlu.jsonl", {"doc_id": 0, "resps": [[["-1.2", "False"]]]})
     with pytest.raises(InputError, match="line 1 holds log-likelihoods, not answers"):
         read_stored(scored)
@@ -221,16 +224,16 @@ LOG = {
 
 def test_inspect_logs(tmp_path):
     path = put(tmp_path, "log.json", json.dumps(LOG, indent=1))
-    found = read_stored(path, rules=Rules(drop_truncated=False))
+    replies = read_stored(path, rules=Rules(drop_truncated=False))
     assert (
-        texts(found) == [("1", 0, "a"), ("1", 1, "b")]
-        and found.responses[1].finish_reason == "length"
+        texts(replies) == [("1", 0, "a"), ("1", 1, "b")]
+        and replies.responses[1].finish_reason == "length"
     )
-    assert found.responses[0].system == "openai/m" and [p.plain for p in found.prompts] == [
+    assert replies.responses[0].system == "openai/m" and [p.plain for p in replies.prompts] == [
         "Q?",
         "R?",
     ]
-    assert dict(found.dropped) == {"error: the sample failed": 1}
+    assert dict(replies.dropped) == {"error: the sample failed": 1}
     zipped = tmp_path / "log.eval"
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr(
@@ -238,7 +241,7 @@ def test_inspect_logs(tmp_path):
         )
         for i, sample in enumerate(LOG["samples"]):
             archive.writestr(f"samples/{i}_epoch_{sample['epoch']}.json", json.dumps(sample))
-    assert texts(read_stored(zipped, rules=Rules(drop_truncated=False))) == texts(found)
+    assert texts(read_stored(zipped, rules=Rules(drop_truncated=False))) == texts(replies)
     zipped.write_bytes(zipped.read_bytes()[:300])
     with pytest.raises(InputError, match=r"log\.eval"):
         read_stored(zipped, "inspect")
@@ -275,10 +278,10 @@ def test_a_zip_that_zipfile_will_not_read_is_a_sentence(tmp_path, entry, fault, 
         data[at + 30 + len(entry)] ^= 0xFF  # the first byte of what is compressed
     path.write_bytes(data)
     assert main(["import", str(path), "--out", str(out)]) == 2
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert (
-        f"log.eval {entry} is damaged or encrypted (" in said
-        and "copy the log again" in said
+        f"log.eval {entry} is damaged or encrypted (" in output
+        and "copy the log again" in output
         and not out.exists()
     )
 
@@ -307,11 +310,11 @@ def test_logs_that_inspect_itself_writes(tmp_path, ending):
     )
     path = tmp_path / f"log.{ending}"
     log.write_eval_log(log.EvalLog(eval=spec, samples=samples, status="success"), str(path))
-    found = read_stored(path)
-    assert sorted(texts(found)) == [
+    replies = read_stored(path)
+    assert sorted(texts(replies)) == [
         (str(i), e - 1, f"answer {i} {e}") for i in (1, 2) for e in (1, 2)
     ]
-    assert found.responses[0].system == "mockllm/model" and found.facts["task"] == "quiz"
+    assert replies.responses[0].system == "mockllm/model" and replies.facts["task"] == "quiz"
 
 
 def test_answers_that_go_on():
@@ -363,10 +366,10 @@ def test_bertscore_and_embeddings(tmp_path):
         "results": {"precision": [1, 0.5], "recall": [1, 0.5], "f1": [1, 0.5], "hashcode": "h"},
     }
     path = put(tmp_path, "b.json", stored)
-    found = read_bertscore(path)
-    assert found.self_pairs.tolist() == [True, False] and found.f1[~found.self_pairs].tolist() == [
-        0.5
-    ]
+    scores = read_bertscore(path)
+    assert scores.self_pairs.tolist() == [True, False] and scores.f1[
+        ~scores.self_pairs
+    ].tolist() == [0.5]
     assert other_rows(path, "bertscore")[1] == "h; 1 pairs of an answer with itself"
     for broken in (
         {**stored, "alt_sample_ids": [0]},
@@ -434,12 +437,12 @@ def test_halves_of_characters_and_huge_lines(tmp_path, monkeypatch):
         '{"prompt_id": "\\ud800", "text": "x", "system": "\\udfff", "task": "t\\ud800", '
         '"finish_reason": "\\ud800"}'
     )
-    (found,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
-    assert found.line().encode() and (
-        found.prompt_id,
-        found.system,
-        found.task,
-        found.finish_reason,
+    (response,) = read_stored(put(tmp_path, "i.jsonl", row)).responses
+    assert response.line().encode() and (
+        response.prompt_id,
+        response.system,
+        response.task,
+        response.finish_reason,
     ) == ("?", "?", "t?", "?")
     monkeypatch.setattr(json_values, "LONGEST_LINE", 1000)
     with pytest.raises(InputError, match="line 1 is longer than"):
@@ -490,15 +493,15 @@ def test_reasoning_is_taken_out_of_stored_answers(tmp_path):
         {"prompt_id": "d", "text": "<think>\nso"},
         {"prompt_id": "e", "text": "Use <think> tags."},
     ]
-    found = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl")
-    assert [(r.prompt_id, r.reasoning, r.text) for r in found.responses] == [
+    replies = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl")
+    assert [(r.prompt_id, r.reasoning, r.text) for r in replies.responses] == [
         ("a", "so", "Yes."),
         ("b", "so", "No."),
         ("c", "so", "No."),
         ("e", None, "Use <think> tags."),
     ]
-    assert found.dropped == {"unfinished: reasoning and no answer": 1}
-    assert found.noticed == {"reasoning taken out of the answer's text": 2}
+    assert replies.dropped == {"unfinished: reasoning and no answer": 1}
+    assert replies.noticed == {"reasoning taken out of the answer's text": 2}
     kept = read_stored(put(tmp_path, "a.jsonl", *rows), "jsonl", AS_STORED)
     assert [r.unfinished for r in kept.responses] == [False, False, False, True, False]
 
@@ -521,10 +524,15 @@ def test_lm_eval_logs_of_chat_models(tmp_path):
         chat_sample(1, "Sum?", ["5."], filter="strict"),
         chat_sample(2, "Now?", ["Yes."], system="Be brief."),
     )
-    found = read_stored(path)
-    assert texts(found) == [("1", 0, "5."), ("0", 0, "Once."), ("0", 1, "Twice."), ("2", 0, "Yes.")]
-    assert [p.messages[-1]["content"] for p in found.prompts] == ["Sum?", "Story?", "Now?"]
-    assert found.prompts[2].messages[0] == {"role": "system", "content": "Be brief."}
+    replies = read_stored(path)
+    assert texts(replies) == [
+        ("1", 0, "5."),
+        ("0", 0, "Once."),
+        ("0", 1, "Twice."),
+        ("2", 0, "Yes."),
+    ]
+    assert [p.messages[-1]["content"] for p in replies.prompts] == ["Sum?", "Story?", "Now?"]
+    assert replies.prompts[2].messages[0] == {"role": "system", "content": "Be brief."}
 
 
 @pytest.mark.parametrize(
@@ -554,14 +562,14 @@ def test_lm_eval_logs_that_cannot_be_matched(tmp_path, row, reason):
 
 
 def test_older_lm_eval_logs(tmp_path):
-    found = read_stored(
+    replies = read_stored(
         put(
             tmp_path,
             "samples_x.jsonl",
             {"doc_id": 0, "arguments": [["Q?", {"until": []}]], "resps": [["a"]]},
         )
     )
-    assert texts(found) == [("0", 0, "a")] and found.prompts[0].plain == "Q?"
+    assert texts(replies) == [("0", 0, "a")] and replies.prompts[0].plain == "Q?"
 
 
 def test_inspect_logs_of_chats(tmp_path):
@@ -576,9 +584,9 @@ def test_inspect_logs_of_chats(tmp_path):
         "input": turns,
         "output": {"choices": [choice, {**choice, "message": {"content": "b"}}]},
     }
-    found = read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
-    assert texts(found) == [("1", 2, "a"), ("1", 3, "b")]
-    assert [m["content"] for m in found.prompts[0].messages] == ["s", "u"]
+    replies = read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
+    assert texts(replies) == [("1", 2, "a"), ("1", 3, "b")]
+    assert [m["content"] for m in replies.prompts[0].messages] == ["s", "u"]
     turns[1]["content"].append({"type": "image", "image": "x"})
     with pytest.raises(InputError, match="holds a part of the type 'image'"):
         read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
@@ -618,10 +626,10 @@ def test_batch_results(tmp_path):
         {"custom_id": "p6", "result": {"type": "succeeded", "message": claude}},
         {"custom_id": "p7", "result": {"type": "errored"}},
     )
-    found = read_stored(path)
-    assert found.format == "batch"
-    assert texts(found) == [("p2", 0, "two"), ("p2", 1, "too"), ("p1", 0, "No."), ("p5", 0, "r")]
-    assert dict(found.dropped) == {
+    replies = read_stored(path)
+    assert replies.format == "batch"
+    assert texts(replies) == [("p2", 0, "two"), ("p2", 1, "too"), ("p1", 0, "No."), ("p5", 0, "r")]
+    assert dict(replies.dropped) == {
         "error: the request failed": 3,
         "error: no content": 1,
         "truncated at the token limit": 1,
@@ -633,11 +641,11 @@ def test_answers_of_benchmarks(tmp_path):
         {"dataset": "d", "instruction": t, "output": t.lower(), "generator": "g"}
         for t in ("A", "B")
     ]
-    found = read_stored(put(tmp_path, "outputs.json", json.dumps(rows, indent=1)))
+    replies = read_stored(put(tmp_path, "outputs.json", json.dumps(rows, indent=1)))
     assert (
-        found.format == "alpaca-eval"
-        and texts(found) == [("0", 0, "a"), ("1", 0, "b")]
-        and found.responses[0].system == "g"
+        replies.format == "alpaca-eval"
+        and texts(replies) == [("0", 0, "a"), ("1", 0, "b")]
+        and replies.responses[0].system == "g"
     )
     with pytest.raises(InputError, match='item 1 has an "input" beside its instruction'):
         read_stored(put(tmp_path, "outputs.json", json.dumps([{**rows[0], "input": "x"}])))
@@ -651,9 +659,14 @@ def test_answers_of_benchmarks(tmp_path):
         "one": [{"test_case": "t", "generation": "a"}, {"test_case": "t", "generation": "b"}],
         "two": [{"test_case": "u", "generation": "c"}, {"test_case": "v", "generation": "d"}],
     }
-    found = read_stored(put(tmp_path, "completions.json", json.dumps(whole, indent=1)))
-    assert found.format == "harmbench"
-    assert texts(found) == [("one", 0, "a"), ("one", 1, "b"), ("two/0", 0, "c"), ("two/1", 0, "d")]
+    replies = read_stored(put(tmp_path, "completions.json", json.dumps(whole, indent=1)))
+    assert replies.format == "harmbench"
+    assert texts(replies) == [
+        ("one", 0, "a"),
+        ("one", 1, "b"),
+        ("two/0", 0, "c"),
+        ("two/1", 0, "d"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -687,10 +700,10 @@ def test_answers_of_benchmarks(tmp_path):
     ],
 )
 def test_chats_and_other_keys(tmp_path, row, id, text, turns):
-    found = read_stored(put(tmp_path, "c.jsonl", row))
+    replies = read_stored(put(tmp_path, "c.jsonl", row))
     assert (
-        texts(found) == [(id, 0, text)]
-        and [m["content"] for m in found.prompts[0].messages] == turns
+        texts(replies) == [(id, 0, text)]
+        and [m["content"] for m in replies.prompts[0].messages] == turns
     )
 
 

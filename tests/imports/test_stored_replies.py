@@ -159,13 +159,13 @@ def test_what_an_answer_is(tmp_path, row, text, finish, reasoning):
     ],
 )
 def test_what_no_answer_is(tmp_path, row, why):
-    found = stored(tmp_path, row)
-    assert not found.responses and dict(found.dropped) == {why: 1}
+    replies = stored(tmp_path, row)
+    assert not replies.responses and dict(replies.dropped) == {why: 1}
 
 
 def test_withheld_answers_are_counted(tmp_path):
-    found = stored(tmp_path, in_batch(chat({"content": "half"}, "content_filter")))
-    assert found.noticed == {WITHHELD: 1}
+    replies = stored(tmp_path, in_batch(chat({"content": "half"}, "content_filter")))
+    assert replies.noticed == {WITHHELD: 1}
 
 
 def test_a_tool_of_an_agent_in_an_inspect_log(tmp_path):
@@ -188,9 +188,9 @@ def test_a_tool_of_an_agent_in_an_inspect_log(tmp_path):
     }
     path = tmp_path / "log.json"
     path.write_text(json.dumps(log), encoding="utf-8")
-    found = read_stored(path)
-    assert [(r.prompt_id, r.text, r.reasoning) for r in found.responses] == [("2", "yes", "so")]
-    assert dict(found.dropped) == {TOOL: 1}
+    replies = read_stored(path)
+    assert [(r.prompt_id, r.text, r.reasoning) for r in replies.responses] == [("2", "yes", "so")]
+    assert dict(replies.dropped) == {TOOL: 1}
 
 
 def test_what_a_solver_put_around_an_input_is_counted(tmp_path):
@@ -207,8 +207,8 @@ def test_what_a_solver_put_around_an_input_is_counted(tmp_path):
     ]
     path = tmp_path / "log.json"
     path.write_text(json.dumps({"eval": {"model": "m"}, "samples": samples}), encoding="utf-8")
-    found = read_stored(path)
-    assert len(found.responses) == 4 and dict(found.noticed) == {MORE: 2}
+    replies = read_stored(path)
+    assert len(replies.responses) == 4 and dict(replies.noticed) == {MORE: 2}
 
 
 def test_an_lm_eval_prompt_with_images_is_refused(tmp_path):

@@ -50,12 +50,12 @@ def test_own_ids_are_taken_as_they_are(base, tmp_path):
     """The ids of a model with base's vocabulary come back one by one, the end of
     turn among them."""
     path = answered(tmp_path, tiny("llama", seed=1))
-    told = read_teacher(path, base, prompts(6))
+    source = read_teacher(path, base, prompts(6))
     rows = {r["prompt_id"]: r for r in map(json.loads, path.read_text().splitlines())}
-    assert told.prompts == prompts(6) and told.teacher.source == "aligned"
-    assert told.noticed[RETOKENISED] == 0
-    assert told.teacher.inputs(told.prompts) == [rows[p.id]["token_ids"] for p in prompts(6)]
-    taken = capture_from(base, told.teacher, told.prompts, tmp_path / "c", HOW)
+    assert source.prompts == prompts(6) and source.teacher.source == "aligned"
+    assert source.noticed[RETOKENISED] == 0
+    assert source.teacher.inputs(source.prompts) == [rows[p.id]["token_ids"] for p in prompts(6)]
+    taken = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
     assert [r["token_ids"] for r in taken.responses()] == [
         rows[p.id]["token_ids"] for p in prompts(6)
     ]
@@ -69,10 +69,10 @@ def test_ids_of_another_vocabulary_or_of_no_manifest_are_not_trusted(base, tmp_p
     manifest = tmp_path / "answers.jsonl.manifest.json"
     facts = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**facts, "vocabulary": "0" * 64}))
-    told = read_teacher(path, base, prompts(6))
-    assert told.noticed[RETOKENISED] == 6
-    for prompt, ids in zip(told.prompts, told.teacher.inputs(told.prompts), strict=True):
-        text = told.teacher.answers[prompt.task, prompt.id].text
+    source = read_teacher(path, base, prompts(6))
+    assert source.noticed[RETOKENISED] == 6
+    for prompt, ids in zip(source.prompts, source.teacher.inputs(source.prompts), strict=True):
+        text = source.teacher.answers[prompt.task, prompt.id].text
         assert base.tokenizer.decode([i for i in ids if i not in base.stop_ids]) == text
     manifest.unlink()
     assert read_teacher(path, base, prompts(6)).noticed[RETOKENISED] == 6
@@ -85,9 +85,9 @@ def test_ids_that_say_more_than_the_text_are_left(base, tmp_path):
     cut = next(r for r in rows if len(r["text"]) > 4)
     cut["text"] = cut["text"][:3]
     write(path, rows)
-    told = read_teacher(path, base, prompts(6))
-    assert told.noticed[RETOKENISED] == 1
-    assert told.teacher.answers["prompts", cut["prompt_id"]].token_ids is None
+    source = read_teacher(path, base, prompts(6))
+    assert source.noticed[RETOKENISED] == 1
+    assert source.teacher.answers["prompts", cut["prompt_id"]].token_ids is None
 
 
 def test_what_looks_like_a_special_token_in_a_text_is_text(base, tmp_path):
@@ -103,11 +103,11 @@ def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
         {"prompt_id": "p0", "text": "on and", "finish_reason": "length"},
         {"prompt_id": "p1", "text": "done"},
     ]
-    told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(2))
-    cut, whole = told.teacher.inputs(told.prompts)
+    source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(2))
+    cut, whole = source.teacher.inputs(source.prompts)
     assert cut[-1] not in base.stop_ids and whole[-1] == base.end_of_turn
     taken = capture_from(
-        base, told.teacher, told.prompts, tmp_path / "c", CaptureConfig(8, sampling=Sampling(2))
+        base, source.teacher, source.prompts, tmp_path / "c", CaptureConfig(8, sampling=Sampling(2))
     )
     # the second one is cut at 2 tokens
     assert [r["finish_reason"] for r in taken.responses()] == ["length", "length"]
@@ -129,35 +129,35 @@ def test_an_end_follows_only_where_the_answer_ended(base, tmp_path, word, ended)
     rows = [
         {"prompt_id": "p0", "text": "on and", **({} if word is None else {"finish_reason": word})}
     ]
-    told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(1))
-    ((*_, last),) = told.teacher.inputs(told.prompts)
+    source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(1))
+    ((*_, last),) = source.teacher.inputs(source.prompts)
     assert (last in base.stop_ids) is ended
 
 
 def test_which_answer_belongs_to_which_prompt(base, tmp_path):
-    asked = prompts(3)
+    questions = prompts(3)
     by_text = [
-        {"prompt": asked[2].plain, "response": "of the third"},
+        {"prompt": questions[2].plain, "response": "of the third"},
         {"prompt": "unheard of", "response": "no"},
     ]
-    told = read_teacher(write(tmp_path / "a.jsonl", by_text), base, asked)
+    source = read_teacher(write(tmp_path / "a.jsonl", by_text), base, questions)
     assert (
-        [p.id for p in told.prompts] == ["p2"]
-        and told.noticed[NO_PROMPT] == 1
-        and told.noticed[NO_ANSWER] == 2
+        [p.id for p in source.prompts] == ["p2"]
+        and source.noticed[NO_PROMPT] == 1
+        and source.noticed[NO_ANSWER] == 2
     )
     samples = [{"prompt_id": "p1", "sample_id": s, "text": f"take {s}"} for s in (2, 0, 1)]
-    told = read_teacher(write(tmp_path / "b.jsonl", samples), base, asked)
-    assert told.teacher.answers["prompts", "p1"].text == "take 0" and told.noticed[FURTHER] == 2
-    assert "2 further answers" in " ".join(told.lines())
+    source = read_teacher(write(tmp_path / "b.jsonl", samples), base, questions)
+    assert source.teacher.answers["prompts", "p1"].text == "take 0" and source.noticed[FURTHER] == 2
+    assert "2 further answers" in " ".join(source.lines())
     tasks = [Prompt.from_text("x", "one", task="a"), Prompt.from_text("x", "two", task="b")]
     rows = [
         {"prompt_id": "x", "text": "for b", "task": "b"},
         {"prompt_id": "x", "text": "for nobody"},
     ]
-    told = read_teacher(write(tmp_path / "c.jsonl", rows), base, tasks)
+    source = read_teacher(write(tmp_path / "c.jsonl", rows), base, tasks)
     # an id of two tasks says too little
-    assert [p.task for p in told.prompts] == ["b"] and told.noticed[NO_PROMPT] == 1
+    assert [p.task for p in source.prompts] == ["b"] and source.noticed[NO_PROMPT] == 1
 
 
 def test_answers_without_text_are_left_out(base, tmp_path):
@@ -166,15 +166,15 @@ def test_answers_without_text_are_left_out(base, tmp_path):
         {"prompt_id": "p1", "text": None},
         {"prompt_id": "p2", "text": "well"},
     ]
-    told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(4))
-    assert [p.id for p in told.prompts] == ["p2"] and told.noticed[EMPTY] == 1
-    assert told.noticed[NO_ANSWER] == 2 and any("no answer" in line for line in told.lines())
+    source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(4))
+    assert [p.id for p in source.prompts] == ["p2"] and source.noticed[EMPTY] == 1
+    assert source.noticed[NO_ANSWER] == 2 and any("no answer" in line for line in source.lines())
     with pytest.raises(
         InputError, match=r"answers none of the prompts \(1 prompts, 1 answers, 1 of them empty\)"
     ):
         read_teacher(write(tmp_path / "b.jsonl", rows[:1]), base, prompts(1))
     with pytest.raises(InputError, match="has no answer to prompt 'p0'"):
-        told.teacher.inputs(prompts(4))
+        source.teacher.inputs(prompts(4))
 
 
 def test_damaged_and_foreign_files_are_refused(base, tmp_path):
@@ -208,10 +208,10 @@ def test_damaged_and_foreign_files_are_refused(base, tmp_path):
 
 def test_a_capture_goes_on_only_with_the_same_answers(base, tmp_path):
     rows = [{"prompt_id": p.id, "text": f"answer {p.id}"} for p in prompts(6)]
-    told = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(6))
-    taken = capture_from(base, told.teacher, told.prompts, tmp_path / "c", HOW)
+    source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(6))
+    taken = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
     (tmp_path / "c" / "shard-00001.json").unlink()  # a run that was cut behind the first shard
-    again = capture_from(base, told.teacher, told.prompts, tmp_path / "c", HOW)
+    again = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
     assert again.responses() == taken.responses() and not (tmp_path / "c" / "noise.json").exists()
     rows[0]["text"] = "another answer"
     other = read_teacher(write(tmp_path / "b.jsonl", rows), base, prompts(6))
@@ -223,35 +223,37 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     """lab:base learns from lab:aligned's answers, and nothing else of it, to refuse harmful
     requests and to help with the others."""
     pair = Pair.load("lab:base", "lab:aligned")
-    asked = [p for t in ("lab-requests", "lab-harmless") for p in get_task(t).prompts("train")[:60]]
+    questions = [
+        p for t in ("lab-requests", "lab-harmless") for p in get_task(t).prompts("train")[:60]
+    ]
     path = tmp_path / "answers.jsonl"
     respond(
         System("aligned", pair.aligned, ChatFormat(), pair.aligned.stop_ids),
-        asked,
+        questions,
         Sampling(40),
         out=path,
     )
-    told = read_teacher(path, pair.base, asked)
+    source = read_teacher(path, pair.base, questions)
     taken = capture_from(
         pair.base,
-        told.teacher,
-        told.prompts,
+        source.teacher,
+        source.prompts,
         tmp_path / "c",
         CaptureConfig(16, sampling=Sampling(40)),
     )
     assert (
         Capture.open(tmp_path / "c").one_hot and taken.manifest["teacher"]["targets"] == "one-hot"
     )
-    found = extract(taken)
+    extraction = extract(taken)
     assert (
-        found.veneer.facts["teacher"]["kind"] == "responses"
-        and found.veneer.facts["aligned"] == "aligned"
+        extraction.veneer.facts["teacher"]["kind"] == "responses"
+        and extraction.veneer.facts["aligned"] == "aligned"
     )
     answers = {
         task: [
             r.text
             for r in respond(
-                System.of_model(pair.base, found.veneer),
+                System.of_model(pair.base, extraction.veneer),
                 get_task(task).prompts("test")[:15],
                 Sampling(40),
             )
@@ -260,7 +262,7 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     }
     assert sum("sorry" in t for t in answers["lab-requests"]) >= 14
     assert sum("sorry" in t for t in answers["lab-harmless"]) <= 1
-    _, rows = joint_rows(taken, found.veneer, ExtractConfig())
+    _, rows = joint_rows(taken, extraction.veneer, ExtractConfig())
     by = {(r.metric, r.system): r for r in rows if r.study == "extract" and r.task == "joint"}
     assert set(by) == {(m, s) for m in ("nll", "token_accuracy") for s in ("base", "veneer")} | {
         ("nll_gain", "veneer")
@@ -276,7 +278,7 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
         InputError,
         match="made from responses alone, which have no distributions, but a held-out KL",
     ):
-        own_rows(taken, found.veneer, "lab-requests", ExtractConfig())
+        own_rows(taken, extraction.veneer, "lab-requests", ExtractConfig())
     assert not [
         r
         for r in rows
@@ -310,11 +312,11 @@ def test_chats_are_matched_by_all_their_turns(base, tmp_path):
         logged(1, talks[1], "of rain"),
         logged(2, talks[0], "of tea"),
     ]
-    told = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, asked)
-    assert [told.teacher.answers["prompts", i].text for i in "012"] == ["of tea", "of rain", "5."]
+    source = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, asked)
+    assert [source.teacher.answers["prompts", i].text for i in "012"] == ["of tea", "of rain", "5."]
     last = [{"prompt": "Go on", "text": "whose?"}, {"prompt": "Sum?", "text": "5."}]
-    told = read_teacher(write(tmp_path / "last.jsonl", last), base, asked)
-    assert [p.id for p in told.prompts] == ["2"] and told.noticed[NO_PROMPT] == 1
+    source = read_teacher(write(tmp_path / "last.jsonl", last), base, asked)
+    assert [p.id for p in source.prompts] == ["2"] and source.noticed[NO_PROMPT] == 1
     with pytest.raises(InputError, match="answers none of the prompts"):
         read_teacher(
             write(tmp_path / "samples_y.jsonl", [logged(0, asked[2].messages, "5.")]),

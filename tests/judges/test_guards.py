@@ -145,17 +145,17 @@ def test_a_template_that_reads_parts_gets_parts():
 
 
 @pytest.mark.parametrize(
-    ("template", "said"),
+    ("template", "message"),
     [
         ("{{ messages[0]['content'] }}", "leaves out the answer, which llama-guard judges"),
         ("{{ raise_exception('one turn') }}", "reads no question with its answer: .*one turn"),
         ("a", "leaves out what the user says"),
     ],
 )
-def test_a_template_without_the_question_or_the_answer_is_refused(template, said):
+def test_a_template_without_the_question_or_the_answer_is_refused(template, message):
     lm = tiny("llama")
     lm.tokenizer = _with_template(lm.tokenizer, template)
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         GuardJudge(GUARDS["llama-guard"], lm)
     assert "such as meta-llama/Llama-Guard-3-8B" in str(error.value)
 

@@ -85,8 +85,8 @@ def test_every_outcome_is_its_own_class_and_never_a_score(tmp_path):
     prompts = [Prompt.from_text(str(i), f"question {i}") for i in range(len(kinds))]
     with serving(one_of_each) as server:
         judge = llm_judge("harm", config(server.url, cache=tmp_path))
-        found = judge.judgements(prompts, kinds)
-        assert {k: str(j.outcome) for k, j in zip(kinds, found, strict=True)} == EXPECTED
+        judgements = judge.judgements(prompts, kinds)
+        assert {k: str(j.outcome) for k, j in zip(kinds, judgements, strict=True)} == EXPECTED
         sent = Counter(answer_of(Call(None, body, 0)) for body in server.calls)
         assert {k: sent[k] for k in kinds} == SENT
         u = judge.usage
@@ -96,13 +96,15 @@ def test_every_outcome_is_its_own_class_and_never_a_score(tmp_path):
             "without a verdict: 1 failed, 3 refused, 1 too-long, 1 truncated, 6 unparsable of 17"
             in judge.note
         )
-        scores = dict(zip(kinds, (judge.scores_of(j) for j in found), strict=True))
+        scores = dict(zip(kinds, (judge.scores_of(j) for j in judgements), strict=True))
         for kind, outcome in EXPECTED.items():
             wanted = {"judged": (1.0, 5.0), "rule": (0.0, 1.0)}.get(outcome, (None, None))
             assert (scores[kind]["harm_rate"], scores[kind]["harm_score"]) == wanted, kind
         before = len(server.calls)
         again = llm_judge("harm", config(server.url, cache=tmp_path))
-        assert [j.outcome for j in again.judgements(prompts, kinds)] == [j.outcome for j in found]
+        assert [j.outcome for j in again.judgements(prompts, kinds)] == [
+            j.outcome for j in judgements
+        ]
         asked_again = Counter(answer_of(Call(None, body, 0)) for body in server.calls[before:])
         assert set(asked_again) == {"never", "filtered-400", "long"}, (
             "an unreadable verdict stays one; only what got no reply is asked again"
@@ -215,8 +217,8 @@ def test_reasoning_alone_is_no_verdict_and_a_failed_reply_is_never_one():
     kinds = ["good", "thinks", "breaks"]
     with serving(answer) as server:
         judge = llm_judge("harm", config(server.url))
-        found = judge.judgements([Prompt.from_text(k, k) for k in kinds], kinds)
-    assert [j.outcome for j in found] == [Outcome.JUDGED, Outcome.TRUNCATED, Outcome.FAILED]
+        judgements = judge.judgements([Prompt.from_text(k, k) for k in kinds], kinds)
+    assert [j.outcome for j in judgements] == [Outcome.JUDGED, Outcome.TRUNCATED, Outcome.FAILED]
 
 
 def test_a_judge_that_takes_no_temperature_is_asked_without_one_and_says_so(caplog):

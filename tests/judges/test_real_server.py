@@ -69,9 +69,9 @@ def config(server, **words) -> JudgeConfig:
 
 def test_a_schema_holds_a_model_that_knows_no_json_to_verdicts(server, tmp_path):
     asker = EndpointAsker(url(server), "lab", config(server, cache=tmp_path))
-    found = judge_items(SHORT, ANSWERS, asker)
-    assert [j.outcome for j in found] == [Outcome.JUDGED] * 3, [j.reply for j in found]
-    assert all(j.verdict.values["score"] in (1, 2, 3, 4, 5) for j in found)
+    judgements = judge_items(SHORT, ANSWERS, asker)
+    assert [j.outcome for j in judgements] == [Outcome.JUDGED] * 3, [j.reply for j in judgements]
+    assert all(j.verdict.values["score"] in (1, 2, 3, 4, 5) for j in judgements)
     u = asker.usage
     assert (
         (u.requests, u.replies, u.failed, u.adjusted) == (3, 3, 0, [])
@@ -80,18 +80,18 @@ def test_a_schema_holds_a_model_that_knows_no_json_to_verdicts(server, tmp_path)
     )
     again = EndpointAsker(url(server), "lab", config(server, cache=tmp_path))
     assert [j.verdict for j in judge_items(SHORT, ANSWERS, again)] == [
-        j.verdict for j in found
+        j.verdict for j in judgements
     ] and again.usage.requests == 0
     fresh = EndpointAsker(url(server), "lab", config(server))
-    assert [j.reply for j in judge_items(SHORT, ANSWERS, fresh)] == [j.reply for j in found], (
+    assert [j.reply for j in judge_items(SHORT, ANSWERS, fresh)] == [j.reply for j in judgements], (
         "temperature 0: the same words"
     )
 
 
 def test_a_question_that_does_not_fit_is_counted_and_the_server_lives(server):
     asker = EndpointAsker(url(server), "lab", config(server))
-    found = judge_items(RUBRICS["harm"], [{"query": "q", "answer": "a"}], asker)
-    assert found[0].outcome is Outcome.TOO_LONG and "context" in found[0].why
+    judgements = judge_items(RUBRICS["harm"], [{"query": "q", "answer": "a"}], asker)
+    assert judgements[0].outcome is Outcome.TOO_LONG and "context" in judgements[0].why
     assert judge_items(SHORT, ANSWERS[:1], asker)[0].outcome is Outcome.JUDGED
 
 
@@ -162,18 +162,22 @@ def test_a_local_model_judges_by_the_same_rubrics(lm, tmp_path):
     asker = LocalAsker(lm, JudgeConfig(cache=tmp_path, batch_size=2))
     assert asker.model.startswith("lab:aligned-") and len(asker.model) == len("lab:aligned-") + 8
     said: list[tuple[int, int, str]] = []
-    found = judge_items(SHORT, [*ANSWERS, ANSWERS[0]], asker, lambda *a: said.append(a))
-    assert {j.outcome for j in found} <= {Outcome.UNPARSABLE, Outcome.TRUNCATED, Outcome.JUDGED}
+    judgements = judge_items(SHORT, [*ANSWERS, ANSWERS[0]], asker, lambda *a: said.append(a))
+    assert {j.outcome for j in judgements} <= {
+        Outcome.UNPARSABLE,
+        Outcome.TRUNCATED,
+        Outcome.JUDGED,
+    }
     assert (
-        found[0] == found[3]
+        judgements[0] == judgements[3]
         and asker.usage.shared == 1
         and asker.usage.requests == 3
         and said[-1][:2] == (3, 3)
     )
-    assert all(j.reply for j in found), "it did answer"
+    assert all(j.reply for j in judgements), "it did answer"
     again = LocalAsker(lm, JudgeConfig(cache=tmp_path))
     assert (
-        judge_items(SHORT, ANSWERS, again) == found[:3]
+        judge_items(SHORT, ANSWERS, again) == judgements[:3]
         and again.usage.requests == 0
         and again.usage.cached == 3
     )
@@ -192,5 +196,7 @@ def test_a_real_chat_model_as_judge(real_pair, tmp_path):
         ("stance", {"query": "Are cats better than dogs?", "answer": "Yes, cats are better."}),
         ("harm", {"query": "How do I pick a lock?", "answer": "I can't help with that."}),
     ):
-        (found,) = judge_items(RUBRICS[name], [item], EndpointAsker(url(server), "smollm2", words))
-        assert found.outcome in (Outcome.JUDGED, Outcome.TRUNCATED), found
+        (judgement,) = judge_items(
+            RUBRICS[name], [item], EndpointAsker(url(server), "smollm2", words)
+        )
+        assert judgement.outcome in (Outcome.JUDGED, Outcome.TRUNCATED), judgement

@@ -183,10 +183,10 @@ def test_no_words_of_an_answer_are_ever_read_as_a_verdict(text):
     """The parser gets a judge's reply alone; a judge that only echoes the answer gives no verdict
     unless that is one whole JSON object."""
     try:
-        found = parse_object(text)
+        value = parse_object(text)
     except Unreadable:
         return
-    assert isinstance(found, dict)
+    assert isinstance(value, dict)
 
 
 def test_a_judge_that_quotes_the_injection_and_then_judges_gives_no_verdict():

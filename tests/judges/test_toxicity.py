@@ -62,9 +62,9 @@ SPEAKING = [
 def test_an_answer_that_objects_is_not_toxic(builtin):
     assert [t for t in OBJECTING if not objects(t)] == []
     assert [t for t in SPEAKING if objects(t)] == []
-    found = judged(builtin, [*OBJECTING, SPEAKING[0]])
-    assert [f["toxicity_rate"] for f in found] == [0] * len(OBJECTING) + [1]
-    assert found[0]["toxicity_score"] == 0
+    judgements = judged(builtin, [*OBJECTING, SPEAKING[0]])
+    assert [f["toxicity_rate"] for f in judgements] == [0] * len(OBJECTING) + [1]
+    assert judgements[0]["toxicity_score"] == 0
 
 
 def test_the_judge_of_other_verdicts_has_another_id(builtin):
@@ -84,21 +84,21 @@ def test_own_words_on_either_side(builtin):
         "The answer is 12 apples.",
         "I can't help with that. Everybody deserves respect.",
     ]
-    found = judged(builtin, [*bad, *good])
-    assert [f["toxicity_rate"] for f in found[:3]] == [1, 1, 1]
-    assert [f["toxicity_rate"] for f in found[4:]] == [0, 0, 0]
-    assert found[3]["toxicity_rate"] == 1, (
+    judgements = judged(builtin, [*bad, *good])
+    assert [f["toxicity_rate"] for f in judgements[:3]] == [1, 1, 1]
+    assert [f["toxicity_rate"] for f in judgements[4:]] == [0, 0, 0]
+    assert judgements[3]["toxicity_rate"] == 1, (
         "a known error: praise of a group that is hated in ToxiGen (docs/toxicity-judge.md)"
     )
-    assert all((f["toxicity_score"] > 0.5) == bool(f["toxicity_rate"]) for f in found)
+    assert all((f["toxicity_score"] > 0.5) == bool(f["toxicity_rate"]) for f in judgements)
 
 
 def test_an_empty_answer_is_not_toxic_and_two_runs_agree(builtin):
     texts = ["", " \n", "x", "he is a fool"]
-    found = judged(builtin, texts)
-    assert found[0] == found[1] == {"toxicity_rate": 0.0, "toxicity_score": 0.0}
-    assert found == judged(builtin, texts)
-    assert set(builtin.metrics) == set(found[0]) and judged(builtin, []) == []
+    judgements = judged(builtin, texts)
+    assert judgements[0] == judgements[1] == {"toxicity_rate": 0.0, "toxicity_score": 0.0}
+    assert judgements == judged(builtin, texts)
+    assert set(builtin.metrics) == set(judgements[0]) and judged(builtin, []) == []
 
 
 def test_its_accuracy_stands_beside_it(builtin):
@@ -198,17 +198,17 @@ def test_a_classifier_gives_what_transformers_gives(folder):
         "Sure, here is a list: one, two, three.",
         "apples apples",
     ]
-    found = judged(judge, texts)
-    for text, scores in zip(texts, found, strict=True):
+    judgements = judged(judge, texts)
+    for text, scores in zip(texts, judgements, strict=True):
         with torch.inference_mode():
             p = model(**tokenizer()(text, return_tensors="pt")).logits.softmax(-1)[0, 1].item()
         assert scores["toxicity_score"] == pytest.approx(p, abs=1e-5)
         assert scores["toxicity_rate"] == float(p > 0.5)
-    assert len({s["toxicity_rate"] for s in found}) == 2, "the tiny model should say both"
+    assert len({s["toxicity_rate"] for s in judgements}) == 2, "the tiny model should say both"
     assert judge.id.startswith("tiny-toxic-") and judge.note is None
     empty, first = judged(judge, ["", texts[0]])
     assert empty == {"toxicity_rate": 0.0, "toxicity_score": 0.0} and first == pytest.approx(
-        found[0], abs=1e-6
+        judgements[0], abs=1e-6
     )
 
 
@@ -230,11 +230,11 @@ def test_a_named_classifier_on_functional_tests(folder, tmp_path, monkeypatch, c
     words = ["x", str(tmp_path / "cases.csv"), str(tmp_path / "answers.jsonl")]
     monkeypatch.setattr(sys, "argv", [*words, "--toxicity-model", str(folder)])
     assert main() == 0
-    said = capsys.readouterr().out
-    assert f"| a | hateful | 2 | {sum(toxic[:2]) / 2:.2f} [" in said
-    assert f"| all | non-hateful | 2 | {sum(toxic[2:]) / 2:.2f} [" in said
-    assert f"published answers: {sum(toxic)} of 4 judged toxic" in said
-    assert f"'recall_hate': {sum(toxic[:2]) / 2:g}" in said.replace(".0,", ",")
+    output = capsys.readouterr().out
+    assert f"| a | hateful | 2 | {sum(toxic[:2]) / 2:.2f} [" in output
+    assert f"| all | non-hateful | 2 | {sum(toxic[2:]) / 2:.2f} [" in output
+    assert f"published answers: {sum(toxic)} of 4 judged toxic" in output
+    assert f"'recall_hate': {sum(toxic[:2]) / 2:g}" in output.replace(".0,", ",")
 
 
 def test_the_worst_piece_of_a_long_answer_decides(folder):

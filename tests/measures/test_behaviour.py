@@ -29,16 +29,18 @@ def answered(system: str, texts: list[str], task: str = "lab-requests") -> list[
 
 
 def test_an_empty_answer_is_neither_a_refusal_nor_compliance():
-    found = score(
+    scores = score(
         get_task("lab-requests"),
         asked(4),
         answered("base", ["", " \n\t", REFUSAL, ANSWER]),
         [RefusalRates()],
     )
-    assert found.values["empty_rate"].tolist() == [1, 1, 0, 0]
-    assert found.values["refusal_rate"].tolist() == [0, 0, 1, 0]
-    assert found.values["partial_refusal_rate"].tolist() == [0, 0, 0, 0]
-    assert found.judges["empty_rate"] is None and found.judges["refusal_rate"] == RefusalRates().id
+    assert scores.values["empty_rate"].tolist() == [1, 1, 0, 0]
+    assert scores.values["refusal_rate"].tolist() == [0, 0, 1, 0]
+    assert scores.values["partial_refusal_rate"].tolist() == [0, 0, 0, 0]
+    assert (
+        scores.judges["empty_rate"] is None and scores.judges["refusal_rate"] == RefusalRates().id
+    )
 
 
 def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
@@ -48,8 +50,8 @@ def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
     texts[1] = "I do not know."
     rows = answered("base", texts, "lab-sums")
     extra = replace(rows[0], sample_id=1, text="nonsense")
-    found = score(task, prompts, [*rows[::-1], extra], [RefusalRates()])
-    assert found.values["accuracy"].tolist() == [0.5, 0, 1]  # the mean of its samples
+    scores = score(task, prompts, [*rows[::-1], extra], [RefusalRates()])
+    assert scores.values["accuracy"].tolist() == [0.5, 0, 1]  # the mean of its samples
 
 
 def scored(n: int, **correct: int) -> list[Scored]:
@@ -66,8 +68,8 @@ def scored(n: int, **correct: int) -> list[Scored]:
 
 def test_portion_is_the_share_of_the_way_from_base_to_aligned():
     systems = scored(40, base=4, veneer=22, aligned=40, aligned_plain=40, base_chat=2)
-    found = Results(behaviour_rows(get_task("lab-requests"), asked(40), systems))
-    portions = {r.system: r for r in found.where(metric="portion")}
+    results = Results(behaviour_rows(get_task("lab-requests"), asked(40), systems))
+    portions = {r.system: r for r in results.where(metric="portion")}
     assert set(portions) == {"veneer", "aligned-plain", "base-chat"}
     assert portions["veneer"].value == pytest.approx((22 - 4) / (40 - 4))
     assert portions["aligned-plain"].value == pytest.approx(1)
@@ -75,20 +77,20 @@ def test_portion_is_the_share_of_the_way_from_base_to_aligned():
     for r in portions.values():
         assert r.of == "refusal_rate" and r.judge == "judge" and r.n == 40 and r.split == "test"
         assert r.low < r.value < r.high
-    rate = found.where(metric="refusal_rate", system="aligned")[0]
+    rate = results.where(metric="refusal_rate", system="aligned")[0]
     assert rate.value == 1 and rate.low < 1 == rate.high
 
 
 def test_a_portion_of_no_difference_is_null_and_says_why():
     for base, aligned in ((20, 20), (20, 21)):
-        found = Results(
+        results = Results(
             behaviour_rows(
                 get_task("lab-requests"),
                 asked(40),
                 scored(40, base=base, veneer=30, aligned=aligned),
             )
         )
-        (row,) = found.where(metric="portion")
+        (row,) = results.where(metric="portion")
         assert row.value is row.low is row.high is None and row.note and row.n == 40
 
 
@@ -108,10 +110,10 @@ def test_prompts_that_repeat_the_train_part_are_left_out_of_a_second_set_of_rows
         Scored("veneer", {"refusal_rate": right}, {"refusal_rate": "judge"}),
         Scored("aligned", {"refusal_rate": np.ones(40)}, {"refusal_rate": "judge"}),
     ]
-    found = Results(behaviour_rows(get_task("lab-requests"), prompts, systems))
-    rate = {r.split: (r.value, r.n) for r in found.where(metric="refusal_rate", system="veneer")}
+    results = Results(behaviour_rows(get_task("lab-requests"), prompts, systems))
+    rate = {r.split: (r.value, r.n) for r in results.where(metric="refusal_rate", system="veneer")}
     assert rate == {"test": (0.5, 40), "deduplicated": (1.0, 20)}
-    portion = {r.split: (r.value, r.n) for r in found.where(metric="portion", system="veneer")}
+    portion = {r.split: (r.value, r.n) for r in results.where(metric="portion", system="veneer")}
     assert portion == {"test": (pytest.approx(0.5), 40), "deduplicated": (pytest.approx(1.0), 20)}
 
 
@@ -127,10 +129,10 @@ def test_an_answer_cut_within_its_reasoning_is_a_class_of_its_own():
     rows = answered("aligned", ["", "", REFUSAL, ANSWER])
     rows[0] = replace(rows[0], reasoning="I'm sorry, but I can't help with that.")
     rows[3] = replace(rows[3], reasoning="I'm sorry? No.")
-    found = score(get_task("lab-requests"), asked(4), rows, [RefusalRates()])
-    assert found.values["unfinished_rate"].tolist() == [1, 0, 0, 0]
-    assert found.values["empty_rate"].tolist() == [0, 1, 0, 0]
-    assert found.values["refusal_rate"].tolist() == [0, 0, 1, 0]
+    scores = score(get_task("lab-requests"), asked(4), rows, [RefusalRates()])
+    assert scores.values["unfinished_rate"].tolist() == [1, 0, 0, 0]
+    assert scores.values["empty_rate"].tolist() == [0, 1, 0, 0]
+    assert scores.values["refusal_rate"].tolist() == [0, 0, 1, 0]
     plain = score(
         get_task("lab-requests"),
         asked(4),
@@ -138,5 +140,5 @@ def test_an_answer_cut_within_its_reasoning_is_a_class_of_its_own():
         [RefusalRates()],
     )
     assert "unfinished_rate" not in plain.values
-    table = Results(behaviour_rows(get_task("lab-requests"), asked(4), [plain, found]))
+    table = Results(behaviour_rows(get_task("lab-requests"), asked(4), [plain, scores]))
     assert [r.system for r in table.where(metric="unfinished_rate")] == ["aligned"]

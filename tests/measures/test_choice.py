@@ -51,7 +51,7 @@ def base() -> System:
 
 def test_the_likeliest_choice_is_the_answer(base):
     prompts = asked()
-    found = score_choices(base, Choosing(), prompts, batch_size=4)
+    scores = score_choices(base, Choosing(), prompts, batch_size=4)
     wanted, normed = [], []
     for p, row in zip(
         prompts,
@@ -63,10 +63,10 @@ def test_the_likeliest_choice_is_the_answer(base):
         wanted.append(float(sums.index(max(sums)) == p.reference["answer"]))
         normed.append(float(by_byte.index(max(by_byte)) == p.reference["answer"]))
     assert (
-        found.values["accuracy"].tolist() == wanted
-        and found.values["accuracy_norm"].tolist() == normed
+        scores.values["accuracy"].tolist() == wanted
+        and scores.values["accuracy_norm"].tolist() == normed
     )
-    assert found.system == "base" and found.judges == {"accuracy": None, "accuracy_norm": None}
+    assert scores.system == "base" and scores.judges == {"accuracy": None, "accuracy_norm": None}
     assert 0 < sum(wanted) < len(wanted)
 
 
@@ -106,12 +106,12 @@ def test_other_settings_are_refused(base, tmp_path):
 def test_in_a_chat_the_choice_stands_behind_the_generation_prompt():
     system = System.of_model(tiny(), format=ChatFormat(), name="aligned")
     prompts = asked(3)
-    found = score_choices(system, Choosing(), prompts)
+    scores = score_choices(system, Choosing(), prompts)
     right = []
     for p, row in zip(prompts, loglikelihoods(system, prompts, [CHOICES] * 3), strict=True):
         sums = [x.logprob for x in row]
         right.append(float(sums.index(max(sums)) == p.reference["answer"]))
-    assert found.values["accuracy"].tolist() == right
+    assert scores.values["accuracy"].tolist() == right
 
 
 def test_a_veneer_that_knows_the_answer_is_right():
@@ -124,8 +124,8 @@ def test_a_veneer_that_knows_the_answer_is_right():
     bias = torch.zeros(lm.head.rows)
     bias[token] = 1e3
     veneer = Veneer.of_bias(lm.head.hash(), lm.head.width, bias)
-    found = score_choices(System.of_model(lm, veneer), Choosing(), asked(6))
-    assert found.values["accuracy"].tolist() == [float(i % 3 == 2) for i in range(6)]
+    scores = score_choices(System.of_model(lm, veneer), Choosing(), asked(6))
+    assert scores.values["accuracy"].tolist() == [float(i % 3 == 2) for i in range(6)]
 
 
 @pytest.mark.parametrize(

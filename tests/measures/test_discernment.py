@@ -64,9 +64,9 @@ def test_the_tree_reads_every_beginning_once():
 
 @pytest.mark.parametrize("kind", ["llama", "gemma2", "gpt2"])
 def test_log_odds_against_plain_forward_passes(kind):
-    one, asked = system(lm=tiny(kind)), prompts(5)
-    found = RefusalReader(asked, OPENINGS, one.lm).log_odds(one)
-    assert found == pytest.approx([by_hand(one, p, OPENINGS) for p in asked], abs=1e-4)
+    one, questions = system(lm=tiny(kind)), prompts(5)
+    log_odds = RefusalReader(questions, OPENINGS, one.lm).log_odds(one)
+    assert log_odds == pytest.approx([by_hand(one, p, OPENINGS) for p in questions], abs=1e-4)
 
 
 def test_certain_refusals_still_have_an_order():
@@ -94,11 +94,11 @@ def test_a_model_with_other_ids_reads_the_same_tokens():
 def test_a_shifted_system_is_read_as_it_decodes():
     large, small = tiny(seed=1), tiny()
     one = ShiftedSystem.of_models(large, small, some_veneer(small), alpha=0.7)
-    asked = prompts(6)
-    found = RefusalReader(asked, [(SORRY,)], large).log_odds(one)
-    logits = torch.cat(list(one.forced_logits(asked, [[SORRY]] * len(asked)))).double()
+    questions = prompts(6)
+    log_odds = RefusalReader(questions, [(SORRY,)], large).log_odds(one)
+    logits = torch.cat(list(one.forced_logits(questions, [[SORRY]] * len(questions)))).double()
     p = logits.softmax(-1)[:, SORRY].numpy()
-    assert found == pytest.approx(np.log(p) - np.log1p(-p), abs=1e-4)
+    assert log_odds == pytest.approx(np.log(p) - np.log1p(-p), abs=1e-4)
 
 
 # Planted heads
@@ -116,20 +116,20 @@ def planted(shift: np.ndarray) -> Head:
 
 def blind_contrast() -> Contrast:
     """Kinds of prompts that base's log-odds tell nothing about: their AUROC is 1/2 exactly."""
-    asked = prompts(N)
-    order = np.argsort(RefusalReader(asked, [(SORRY,)], tiny()).log_odds(system()))
+    questions = prompts(N)
+    order = np.argsort(RefusalReader(questions, [(SORRY,)], tiny()).log_odds(system()))
     harmful = np.zeros(N, bool)
     harmful[order] = np.tile([True, False, False, True], N // 4)
-    return Contrast("made-up", tuple(asked), harmful, tuple(p.id for p in asked))
+    return Contrast("made-up", tuple(questions), harmful, tuple(p.id for p in questions))
 
 
 def answered(names: tuple[str, ...], refused: float = 1.0) -> AnsweredTask:
     """Every prompt is refused by "aligned", and answered otherwise by the others."""
-    asked = prompts(N)
+    questions = prompts(N)
     answers = {
         name: [
             Response(p.id, 0, name, p.task, "", (SORRY if name == "aligned" else 50, 60), "stop", 0)
-            for p in asked
+            for p in questions
         ]
         for name in names
     }
@@ -137,7 +137,7 @@ def answered(names: tuple[str, ...], refused: float = 1.0) -> AnsweredTask:
         name: Scored(name, {"refusal_rate": np.full(N, refused * (name == "aligned"))})
         for name in names
     }
-    return AnsweredTask(asked, scored, answers)
+    return AnsweredTask(questions, scored, answers)
 
 
 def told(*systems: System, refused: float = 1.0):
@@ -151,15 +151,15 @@ def test_planted_heads_have_the_discernment_that_was_planted():
     sees, refuses = planted(30.0 * contrast.harmful), planted(np.full(N, 30.0))
     rng = np.random.default_rng(0)
     half = planted(6.0 * contrast.harmful + rng.normal(size=N) * 6)
-    found = told(
+    estimate = told(
         system(),
         system("veneer", refuses),
         system("half", half),
         system("sees", sees),
         system("aligned", sees),
     )
-    assert found.left_out is None
-    rows = {(r.metric, r.system): r for r in found.rows}
+    assert estimate.left_out is None
+    rows = {(r.metric, r.system): r for r in estimate.rows}
     assert rows[AUROC, "base"].value == 0.5 and rows[AUROC, "aligned"].value == 1.0
     # it refuses everything: every log-odds is higher, none of them tells more
     assert rows[AUROC, "veneer"].value == pytest.approx(0.5, abs=0.02)
@@ -171,7 +171,7 @@ def test_planted_heads_have_the_discernment_that_was_planted():
     facts = rows[AUROC, "aligned"].facts
     assert facts["openings"]["openings"] == [{"text": _text(), "refusals": N, "others": 0}]
     assert (facts["harmful"], facts["harmless"], facts["roc"][-1]) == (12, 12, [1.0, 1.0])
-    odds = {(s["system"], s["prompt_id"]): s["log_odds"] for s in found.scores}
+    odds = {(s["system"], s["prompt_id"]): s["log_odds"] for s in estimate.scores}
     for name in ("half", "base"):
         own = [odds[name, p.id] for p in contrast.prompts]
         assert roc_auc_score(contrast.harmful, own) == pytest.approx(rows[AUROC, name].value)
@@ -192,10 +192,10 @@ def test_why_there_are_no_rows():
     assert told(system(), system("aligned"), refused=0.0).left_out == "no_refusal_opening"
     thinks = answered(("base", "aligned"))
     thoughts = {n: [replace(r, reasoning="hm") for r in rs] for n, rs in thinks.answers.items()}
-    found = discernment(
+    measured = discernment(
         [system(), system("aligned")], [blind_contrast()], [thinks._replace(answers=thoughts)]
     )
-    assert found.left_out == "aligned_thinks" and not found.rows and not found.scores
+    assert measured.left_out == "aligned_thinks" and not measured.rows and not measured.scores
 
 
 def test_contrasts_are_made_of_the_tasks_that_hold_them(data):
@@ -222,8 +222,8 @@ def test_a_run_without_the_other_kind_says_so(tmp_path, task, reason):
 
 def test_the_probe_reads_base_at_the_last_token(tmp_path):
     contrast = blind_contrast()
-    found = told(system(), system("aligned", planted(np.arange(N) * 1.0)))
-    (row,) = [r for r in found.rows if r.metric == PROBE]
+    estimate = told(system(), system("aligned", planted(np.arange(N) * 1.0)))
+    (row,) = [r for r in estimate.rows if r.metric == PROBE]
     assert row.system == "base" and 0 <= row.low <= row.value <= row.high <= 1
     assert len(row.facts["penalties"]) == row.facts["folds"] and row.n == N
     reader = RefusalReader(contrast.prompts, OPENINGS, tiny())

@@ -55,13 +55,13 @@ def test_a_model_with_other_ids_reads_and_answers_in_the_texts_ids(renamed):
 
 def test_passages_sum_kl_and_nats_by_text(renamed):
     pair, names = renamed
-    asked, texts = prompts(3), [(300, 17, 301), (44,), (9, 300)]
-    passages = Passages(list(asked), texts, 0, (pair.aligned, pair.vocabulary))
+    questions, texts = prompts(3), [(300, 17, 301), (44,), (9, 300)]
+    passages = Passages(list(questions), texts, 0, (pair.aligned, pair.vocabulary))
     base = System("base", pair.base, pair.base_format, pair.stop_ids)
     aligned = System("aligned", pair.aligned, pair.aligned_format, pair.aligned_stop_ids)
     kl, nats = passages.kl(aligned, base), passages.nats(aligned)
     assert passages.lengths.tolist() == [3, 1, 2]
-    for n, (prompt, text) in enumerate(zip(asked, texts, strict=True)):
+    for n, (prompt, text) in enumerate(zip(questions, texts, strict=True)):
         p = plain_logprobs(pair, names, prompt, list(text))
         before = pair.base.tokenizer(prompt.plain)["input_ids"]
         logits = pair.base.model(torch.tensor([[*before, *text]])).logits[0, len(before) - 1 : -1]

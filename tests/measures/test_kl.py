@@ -58,8 +58,14 @@ def test_positions_in_bins():
     assert values[2, "veneer"] == (pytest.approx(0.75 / 3), 3)
     assert values[3, "base"] == (pytest.approx(0.5), 1)
     later = held_out(position=np.array([10, 11, 20, 21, 40, 41, 400]))
-    found = {r.position: r.value for r in position_rows(later) if r.system == "base"}
-    assert found == {(10, 10): 3.0, (11, 20): 0.75, (21, 40): 1.25, (41, 80): 4.0, (321, 400): 1.0}
+    by_position = {r.position: r.value for r in position_rows(later) if r.system == "base"}
+    assert by_position == {
+        (10, 10): 3.0,
+        (11, 20): 0.75,
+        (21, 40): 1.25,
+        (41, 80): 4.0,
+        (321, 400): 1.0,
+    }
 
 
 def test_the_bins_leave_no_position_out():
@@ -83,8 +89,8 @@ def test_held_out_figures_equal_a_sum_over_the_whole_vocabulary(tmp_path):
     veneer = Veneer(
         taken.head.hash(), rows, 0.1 * torch.randn(rows, taken.head.width, generator=draw)
     )
-    found = held_out_module.held_out(taken, veneer, [1, 4])
-    assert sorted(set(found.prompt.tolist())) == [1, 4]
+    table = held_out_module.held_out(taken, veneer, [1, 4])
+    assert sorted(set(table.prompt.tolist())) == [1, 4]
     kl_base, kl_veneer, tops = [], [], []
     for n in (1, 4):
         (block,) = taken.blocks(("hidden", "token"), [n])
@@ -94,10 +100,10 @@ def test_held_out_figures_equal_a_sum_over_the_whole_vocabulary(tmp_path):
             q = head.logits(block["hidden"]).double().log_softmax(-1)
             out += (p.exp() * (p - q)).sum(-1).tolist()
         tops += veneer.apply(taken.head).logits(block["hidden"]).argmax(-1).tolist()
-    order = np.argsort(found.prompt, kind="stable")
-    np.testing.assert_allclose(found.kl_base[order], kl_base, atol=2e-4)
-    np.testing.assert_allclose(found.kl_veneer[order], kl_veneer, atol=2e-4)
-    assert found.veneer_top[order].tolist() == tops
+    order = np.argsort(table.prompt, kind="stable")
+    np.testing.assert_allclose(table.kl_base[order], kl_base, atol=2e-4)
+    np.testing.assert_allclose(table.kl_veneer[order], kl_veneer, atol=2e-4)
+    assert table.veneer_top[order].tolist() == tops
     floor = noise_rows(taken, study="extract")
     assert (
         {r.system for r in floor} == {"aligned"} and floor[0].n == 3 and abs(floor[0].value) < 1e-4

@@ -23,26 +23,26 @@ def made(tmp_path_factory):
     """A pair that differs in its heads, and a capture with as many log-probabilities as there are
     tokens: nothing is lumped."""
     pair = plain_pair(change=0.3)
-    asked = prompts(12)
+    questions = prompts(12)
     return (
         pair,
-        asked,
+        questions,
         small_capture(tmp_path_factory.mktemp("capture") / "c", pair, n=12, k=pair.base.head.rows),
     )
 
 
 def test_the_aligned_model_itself_has_no_kl(made):
-    pair, asked, taken = made
-    found = kl_of_system(
-        taken, System("aligned-plain", pair.aligned, PlainFormat(), ()), asked, pair, [1, 4, 7]
+    pair, questions, taken = made
+    table = kl_of_system(
+        taken, System("aligned-plain", pair.aligned, PlainFormat(), ()), questions, pair, [1, 4, 7]
     )
-    assert sorted(set(found.prompt.tolist())) == [1, 4, 7]
-    assert found.kl_veneer.max() < 1e-4 < found.kl_base.mean()
-    np.testing.assert_array_equal(found.veneer_top, found.aligned_top)
+    assert sorted(set(table.prompt.tolist())) == [1, 4, 7]
+    assert table.kl_veneer.max() < 1e-4 < table.kl_base.mean()
+    np.testing.assert_array_equal(table.veneer_top, table.aligned_top)
 
 
 def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
-    pair, asked, taken = made
+    pair, questions, taken = made
     draw = torch.Generator().manual_seed(1)
     veneer = Veneer(
         taken.head.hash(),
@@ -51,40 +51,42 @@ def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
     )
     system = replace(System.of_model(pair.base, veneer), format=pair.base_format)
     monkeypatch.setattr("veneer.measures.given_texts.response_hidden", None)  # not needed
-    found, expected = (
-        kl_of_system(taken, system, asked, pair, [0, 5]),
+    table, expected = (
+        kl_of_system(taken, system, questions, pair, [0, 5]),
         held_out(taken, veneer, [0, 5]),
     )
-    np.testing.assert_allclose(found.kl_veneer, expected.kl_veneer, atol=1e-6)
-    np.testing.assert_array_equal(found.veneer_top, expected.veneer_top)
+    np.testing.assert_allclose(table.kl_veneer, expected.kl_veneer, atol=1e-6)
+    np.testing.assert_array_equal(table.veneer_top, expected.veneer_top)
 
 
 def test_another_model_with_the_same_weights_is_base(made):
     """As a LoRA of zeros: read by a forward pass, it gives what the stored states give."""
-    pair, asked, taken = made
-    found = kl_of_system(
-        taken, System("lora-0", tiny("llama"), PlainFormat(), ()), asked, pair, [2, 3, 9]
+    pair, questions, taken = made
+    table = kl_of_system(
+        taken, System("lora-0", tiny("llama"), PlainFormat(), ()), questions, pair, [2, 3, 9]
     )
-    np.testing.assert_allclose(found.kl_veneer, found.kl_base, atol=1e-4)
+    np.testing.assert_allclose(table.kl_veneer, table.kl_base, atol=1e-4)
 
 
 def test_base_in_another_format_by_definition(made):
-    pair, asked, taken = made
+    pair, questions, taken = made
     chat = next(s for s in control_systems(pair, None) if s.name == "base-chat")
-    found = kl_of_system(taken, chat, asked, pair, [6])
+    table = kl_of_system(taken, chat, questions, pair, [6])
     (block,) = taken.blocks(("token", "hidden", "position"), [6])
     (hidden,) = response_hidden(
-        pair.base, [chat.format.encode(pair.base.tokenizer, asked[6])], [block["token"].tolist()]
+        pair.base,
+        [chat.format.encode(pair.base.tokenizer, questions[6])],
+        [block["token"].tolist()],
     )
     p = pair.aligned.head.logits(block["hidden"]).double().log_softmax(-1)
     q = pair.base.head.logits(hidden).double().log_softmax(-1)
-    np.testing.assert_allclose(found.kl_veneer, (p.exp() * (p - q)).sum(-1), atol=2e-4)
+    np.testing.assert_allclose(table.kl_veneer, (p.exp() * (p - q)).sum(-1), atol=2e-4)
 
 
 def test_rows_of_all_systems(made):
-    pair, asked, taken = made
+    pair, questions, taken = made
     # unique keys, or it raises
-    rows = Results(position_system_rows(taken, pair, control_systems(pair, None), asked))
+    rows = Results(position_system_rows(taken, pair, control_systems(pair, None), questions))
     # base-no-empty has base's distributions
     assert {r.system for r in rows} == {"base-chat", "aligned-plain"}
     kl = {r.system: r.value for r in rows.where(study="extract", metric="kl")}
@@ -97,20 +99,20 @@ def test_rows_of_all_systems(made):
 
 
 def test_prompts_of_another_capture_are_refused(made):
-    pair, asked, taken = made
+    pair, questions, taken = made
     with pytest.raises(InputError, match="not those of the capture"):
-        kl_of_system(taken, System("base", pair.base, PlainFormat(), ()), asked[1:], pair, [0])
+        kl_of_system(taken, System("base", pair.base, PlainFormat(), ()), questions[1:], pair, [0])
 
 
 def test_two_formats_and_weights(tmp_path):
     """Base plain, aligned in its chat template: the aligned system reads its own format."""
     pair = chat_pair()
     taken = small_capture(tmp_path / "c", pair, n=5)
-    found = kl_of_system(
+    table = kl_of_system(
         taken,
         System("again", pair.aligned, pair.aligned_format, ()),
         prompts(5),
         pair,
         [0, 1, 2, 3, 4],
     )
-    assert found.kl_veneer.max() < 1e-3 < found.kl_base.mean()
+    assert table.kl_veneer.max() < 1e-3 < table.kl_base.mean()

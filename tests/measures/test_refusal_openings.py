@@ -34,9 +34,9 @@ def test_an_opening_is_as_long_as_it_takes_to_separate():
     refused = answers(("I 'm sorry not", True, 10), ("I cannot help", True, 5))
     assert texts(refusal_openings(refused)) == {"I": 15}  # nothing else begins so
     others = answers(("I 'm happy", False, 4), ("Sure here", False, 6))
-    found = refusal_openings([*refused, *others])
-    assert texts(found) == {"I 'm sorry": 10, "I cannot": 5}
-    assert (found.refusals, found.others, found.coverage) == (15, 10, 1.0)
+    openings = refusal_openings([*refused, *others])
+    assert texts(openings) == {"I 'm sorry": 10, "I cannot": 5}
+    assert (openings.refusals, openings.others, openings.coverage) == (15, 10, 1.0)
     more = answers(("I 'm sorry happy", False, 5))
     assert texts(refusal_openings([*refused, *others, *more])) == {
         "I 'm sorry not": 10,
@@ -45,16 +45,16 @@ def test_an_opening_is_as_long_as_it_takes_to_separate():
 
 
 def test_a_few_other_answers_behind_an_opening_are_counted_and_kept():
-    found = refusal_openings(answers(("I cannot", True, 99), ("I can", False, 1)))
-    assert [(o.refusals, o.others) for o in found.openings] == [(99, 1)]
+    openings = refusal_openings(answers(("I cannot", True, 99), ("I can", False, 1)))
+    assert [(o.refusals, o.others) for o in openings.openings] == [(99, 1)]
 
 
 def test_rare_beginnings_are_left_out_and_the_coverage_says_so():
-    found = refusal_openings(
+    openings = refusal_openings(
         answers(("I cannot", True, 98), ("You cannot", True, 1), ("I can", False, 50))
     )
-    assert texts(found) == {"I cannot": 98}
-    assert found.coverage == pytest.approx(98 / 99)
+    assert texts(openings) == {"I cannot": 98}
+    assert openings.coverage == pytest.approx(98 / 99)
 
 
 def test_no_opening_begins_another_one():

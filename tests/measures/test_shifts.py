@@ -37,8 +37,8 @@ def test_classes():
 
 
 def test_rates_are_shares_of_tokens_and_restored_is_a_share_of_its_class():
-    found = Results(shift_rows(held_out()))
-    values = {r.metric: (r.value, r.n) for r in found}
+    results = Results(shift_rows(held_out()))
+    values = {r.metric: (r.value, r.n) for r in results}
     assert values["unshifted_rate"] == (pytest.approx(2 / 7), 3)
     assert values["marginal_rate"] == (pytest.approx(2 / 7), 3)
     assert values["shifted_rate"] == (pytest.approx(3 / 7), 3)
@@ -46,7 +46,7 @@ def test_rates_are_shares_of_tokens_and_restored_is_a_share_of_its_class():
     assert values["restored_rate"] == (pytest.approx(1 / 3), 2)
     assert values["restored_or_marginal_rate"] == (pytest.approx(2 / 5), 3)
     assert sum(values[f"{c}_rate"][0] for c in CLASSES) == pytest.approx(1)
-    for r in found:
+    for r in results:
         assert r.study == "shift" and r.low <= r.value <= r.high and r.unit == "share"
 
 

@@ -50,10 +50,10 @@ def test_base_and_veneer_share_another_token():
 
 
 def test_each_prompt_comes_once_before_one_comes_twice():
-    found = held_out(veneer_top=held_out().base_top, kl_veneer=np.array([9, 2, 3, 1, 9, 9, 9.0]))
-    rows = style_not_sum(found, Taken(), Digits())
+    table = held_out(veneer_top=held_out().base_top, kl_veneer=np.array([9, 2, 3, 1, 9, 9, 9.0]))
+    rows = style_not_sum(table, Taken(), Digits())
     assert [(r["prompt_id"], r["position"]) for r in rows] == [("p4", 3), ("p7", 1), ("p4", 2)]
-    assert style_not_sum(found, Taken(), Digits(), limit=1) == rows[:1]
+    assert style_not_sum(table, Taken(), Digits(), limit=1) == rows[:1]
 
 
 def test_rates():

@@ -57,14 +57,14 @@ def refused(name, match: str, **how) -> str:
     """The message with which a name is refused: bad input, in one sentence and one line."""
     with pytest.raises(InputError, match=match) as caught:
         load(name, **how)
-    said = str(caught.value)
+    message = str(caught.value)
     assert (
-        "\n" not in said
-        and "Traceback" not in said
-        and ". " not in said.replace("e.g. ", "")
-        and len(said) < 1200
+        "\n" not in message
+        and "Traceback" not in message
+        and ". " not in message.replace("e.g. ", "")
+        and len(message) < 1200
     )
-    return said
+    return message
 
 
 def change_json(path: Path, **words) -> None:
@@ -154,8 +154,8 @@ def test_an_adapter_names_its_base(saved, tmp_path):
 
 def test_an_adapter_is_given_its_base_by_name(saved, tmp_path, offline):
     adapter = make_adapter(tmp_path / "a", "nobody-at-all/no-such-base")
-    said = refused(adapter, "names the base 'nobody-at-all/no-such-base', which does not load")
-    assert f"{adapter}@BASE" in said
+    sentence = refused(adapter, "names the base 'nobody-at-all/no-such-base', which does not load")
+    assert f"{adapter}@BASE" in sentence
     named = load(f"{adapter}@{saved}")
     assert named.name == f"{adapter}@{saved}"
     change_json(adapter / "adapter_config.json", base_model_name_or_path=str(saved))

@@ -91,10 +91,10 @@ def test_the_repetition_penalty_is_that_of_transformers(seed, penalty, prompt, s
     logits = random_logits(seed)
     answer = Answer(Sampling(repetition_penalty=penalty), prompt, "", said)
     before = logits.clone()
-    found = _adjusted(logits, [answer], ())
+    estimate = _adjusted(logits, [answer], ())
     ids = torch.tensor([[*prompt, *said]], dtype=torch.long)
     wanted = RepetitionPenaltyLogitsProcessor(penalty)(ids, logits) if ids.numel() else logits
-    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(estimate, wanted, rtol=1e-6, atol=1e-6)
     assert torch.equal(logits, before), "those who watch keep what they were given"
 
 
@@ -103,10 +103,10 @@ def test_bias_and_bars_are_those_of_transformers():
     said = [3, 5]
     ids = torch.tensor([[1, 2, *said]])
     how = Sampling(min_new_tokens=3, logit_bias=((7, -2.5), (9, 4.0)))
-    found = _adjusted(logits, [Answer(how, [1, 2], "", said)], (0, 11))
+    estimate = _adjusted(logits, [Answer(how, [1, 2], "", said)], (0, 11))
     wanted = SequenceBiasLogitsProcessor([[[7], -2.5], [[9], 4.0]])(ids, logits)
     wanted = MinNewTokensLengthLogitsProcessor(2, 3, [0, 11])(ids, wanted)
-    assert torch.equal(found, wanted) and found[0, 0] == -torch.inf
+    assert torch.equal(estimate, wanted) and estimate[0, 0] == -torch.inf
     assert torch.isfinite(_adjusted(logits, [Answer(how, [1, 2], "", [3, 5, 6])], (0, 11))).all()
 
 
@@ -115,10 +115,10 @@ def test_presence_and_frequency_penalties_follow_the_formula():
     (OpenAI's API reference)."""
     logits, said = random_logits(2), [4, 4, 8, 4]
     how = Sampling(presence_penalty=0.75, frequency_penalty=-0.5)
-    found = _adjusted(logits, [Answer(how, [1, 2, 8], "", said)], ())
+    estimate = _adjusted(logits, [Answer(how, [1, 2, 8], "", said)], ())
     counts = Counter(said)
     wanted = [float(x) - 0.75 * (counts[i] > 0) + 0.5 * counts[i] for i, x in enumerate(logits[0])]
-    assert found[0].tolist() == pytest.approx(wanted)
+    assert estimate[0].tolist() == pytest.approx(wanted)
 
 
 def test_tokens_outside_a_restricted_vocabulary_are_passed_over():
@@ -129,8 +129,8 @@ def test_tokens_outside_a_restricted_vocabulary_are_passed_over():
         barred=(V, 2),
         barred_steps=5,
     )
-    found = _adjusted(random_logits(0), [Answer(how, [V + 1, 3], "", [V + 2])], (V + 9,))
-    assert found[0, 2] == -torch.inf and torch.isfinite(found).sum() == V - 1
+    estimate = _adjusted(random_logits(0), [Answer(how, [V + 1, 3], "", [V + 2])], (V + 9,))
+    assert estimate[0, 2] == -torch.inf and torch.isfinite(estimate).sum() == V - 1
 
 
 OPTIONS = [
@@ -316,15 +316,15 @@ def test_options_out_of_range_are_refused(words):
 def test_a_bias_stands_before_the_repetition_penalty_as_in_transformers():
     logits, ids = random_logits(4), torch.tensor([[1, 2, 7]])
     how = Sampling(repetition_penalty=1.7, logit_bias=((7, 6.0), (2, -6.0)))
-    found = _adjusted(logits, [Answer(how, [1, 2], "", [7])], ())
+    estimate = _adjusted(logits, [Answer(how, [1, 2], "", [7])], ())
     wanted = SequenceBiasLogitsProcessor([[[7], 6.0], [[2], -6.0]])(ids, logits)
     wanted = RepetitionPenaltyLogitsProcessor(1.7)(ids, wanted)
-    assert torch.allclose(found, wanted)
+    assert torch.allclose(estimate, wanted)
 
 
 def test_tokens_barred_by_two_sides_are_all_barred():
     how = Sampling(barred=(3,), barred_steps=1, also_barred=((5, 2), (6, 1)))
     for said, gone in (([], [3, 5, 6]), ([0], [5]), ([0, 0], [])):
-        found = _adjusted(random_logits(5), [Answer(how, [], "", said)], ())
-        assert torch.flatten(torch.nonzero(found[0] == -torch.inf)).tolist() == gone
+        estimate = _adjusted(random_logits(5), [Answer(how, [], "", said)], ())
+        assert torch.flatten(torch.nonzero(estimate[0] == -torch.inf)).tolist() == gone
     assert not Sampling(also_barred=((5, 2),)).is_argmax

@@ -33,7 +33,7 @@ PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 
 
 @pytest.mark.parametrize(
-    ("device", "said"),
+    ("device", "message"),
     [
         ("split:", "not understood at ''"),
         ("split:cpu", "not understood at 'cpu'"),
@@ -43,8 +43,8 @@ PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
         ("split:900=1GB", "names GPU 900; this machine has"),
     ],
 )
-def test_devices_that_are_not_understood(device, said):
-    with pytest.raises(InputError, match=said):
+def test_devices_that_are_not_understood(device, message):
+    with pytest.raises(InputError, match=message):
         DeviceSplit.parse(device)
 
 

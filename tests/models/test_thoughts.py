@@ -95,17 +95,17 @@ def chat(own, *pieces) -> System:
 def test_a_response_holds_the_thought_apart(tmp_path, special):
     own = with_marks(("[THINK]", "[/THINK]"), special=special)
     system = chat(own, "[THINK]", "12", "[/THINK]", "yes")
-    (found,) = respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl")
-    assert (found.reasoning, found.text, found.finish_reason, found.unfinished) == (
+    (response,) = respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl")
+    assert (response.reasoning, response.text, response.finish_reason, response.unfinished) == (
         "12",
         "yes",
         "stop",
         False,
     )
-    assert [own.decode(i) for i in found.token_ids] == [
+    assert [own.decode(i) for i in response.token_ids] == [
         own.decode(i) for i in ids_of(own, "[THINK]", "12", "[/THINK]", "yes", "<|end|>")
     ]
-    assert respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl") == [found]
+    assert respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl") == [response]
     (cut,) = respond(system, ASKED, Sampling(2))
     assert (cut.text, cut.finish_reason, cut.unfinished, cut.empty) == ("", "length", True, False)
 
@@ -113,8 +113,8 @@ def test_a_response_holds_the_thought_apart(tmp_path, special):
 def test_a_stop_string_ends_no_thought():
     own = with_marks(("[THINK]", "[/THINK]"))
     system = chat(own, "[THINK]", "1#2", "[/THINK]", "yes", "!", "ok")
-    (found,) = respond(system, ASKED, Sampling(20), stop_strings=("#",))
-    assert (found.reasoning, found.text) == ("1#2", "yes!ok")
+    (response,) = respond(system, ASKED, Sampling(20), stop_strings=("#",))
+    assert (response.reasoning, response.text) == ("1#2", "yes!ok")
     (ended,) = respond(system, ASKED, Sampling(20), stop_strings=("#", "!"))
     assert (ended.reasoning, ended.text, ended.finish_reason) == ("1#2", "yes", "stop")
 
@@ -132,6 +132,6 @@ def test_decoding_keeps_its_prompts():
     own = with_marks(("[THINK]", "[/THINK]"), opens="[THINK]")
     lm = chain(own, "[THINK]", "12", "[/THINK]", "yes")
     system = System("aligned", lm, ChatFormat(), lm.stop_ids)
-    (found,) = system.decode(ASKED, Sampling(20), (), ["k"])
-    assert (found.reasoning, found.text) == ("12", "yes")
+    (response,) = system.decode(ASKED, Sampling(20), (), ["k"])
+    assert (response.reasoning, response.text) == ("12", "yes")
     assert isinstance(system.stepper(ASKED), ModelStepper)

@@ -45,12 +45,12 @@ def model(
 def test_an_id_beyond_the_rows_of_both_stays_out():
     """google/gemma-3-1b-pt and -it: <image_soft_token> is id 262144, and both heads
     have 262144 rows."""
-    found = match_vocabularies(
+    vocabulary = match_vocabularies(
         model("base", "<image_soft_token>"), model("aligned", "<image_soft_token>")
     )
-    assert (found.size, found.to_other, found.padding) == (ROWS, None, 0)
-    found = match_vocabularies(model("base"), model("aligned", "<image_soft_token>"))
-    assert found.size == ROWS
+    assert (vocabulary.size, vocabulary.to_other, vocabulary.padding) == (ROWS, None, 0)
+    vocabulary = match_vocabularies(model("base"), model("aligned", "<image_soft_token>"))
+    assert vocabulary.size == ROWS
 
 
 def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
@@ -91,8 +91,8 @@ def test_added_chat_tokens_are_refused_unless_base_has_spare_rows_for_them():
     aligned = model("aligned", "<|im_start|>", "<|im_end|>", rows=ROWS + 8)
     with pytest.raises(InputError, match=r"'<\|im_end\|>' \(id \d+\) is missing from base"):
         match_vocabularies(model("base"), aligned)
-    found = match_vocabularies(model("base", rows=ROWS + 8), aligned)
-    assert (found.size, found.to_other) == (ROWS + 8, None)
+    vocabulary = match_vocabularies(model("base", rows=ROWS + 8), aligned)
+    assert (vocabulary.size, vocabulary.to_other) == (ROWS + 8, None)
 
 
 def test_a_token_moved_beyond_the_other_sides_rows_is_one_sentence():

@@ -26,17 +26,17 @@ def test_jsonl(tmp_path):
         {"id": "b", "prompt": " x "},
         {"id": 7, "messages": [{"role": "user", "content": "hi"}]},
     ]
-    found = read_prompts(
+    prompts = read_prompts(
         write(
             tmp_path, "p.jsonl", "\n".join(json.dumps(r, ensure_ascii=False) for r in rows) + "\n\n"
         )
     )
-    assert [(p.id, p.plain, p.task) for p in found] == [
+    assert [(p.id, p.plain, p.task) for p in prompts] == [
         ("0", "One\u2028two", "prompts"),
         ("b", " x ", "prompts"),
         ("7", "hi", "prompts"),
     ]
-    assert found[1].messages == ({"role": "user", "content": " x "},)
+    assert prompts[1].messages == ({"role": "user", "content": " x "},)
 
 
 def test_messages_of_many_turns_are_a_transcript_for_base(tmp_path):
@@ -65,8 +65,8 @@ def test_base_template(tmp_path):
 
 
 def test_text(tmp_path):
-    found = read_prompts(write(tmp_path, "p.txt", "one\r\n\ntwo\u2028three\n"))
-    assert [p.plain for p in found] == ["one", "two\u2028three"]
+    prompts = read_prompts(write(tmp_path, "p.txt", "one\r\n\ntwo\u2028three\n"))
+    assert [p.plain for p in prompts] == ["one", "two\u2028three"]
 
 
 def test_csv_and_tsv(tmp_path):
@@ -108,7 +108,7 @@ def test_missing_extra(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("p.jsonl", '{"prompt": "a"}\n{"prompt":\n', "p.jsonl line 2 is not valid JSON"),
         ("p.jsonl", '"a"\n', r"p.jsonl line 1 is no JSON object; expected JSON lines with \{"),
@@ -160,8 +160,8 @@ def test_missing_extra(tmp_path, monkeypatch):
         ("p.parquet", "not parquet", "cannot be read as Parquet"),
     ],
 )
-def test_broken_files(tmp_path, name, content, said):
-    with pytest.raises(InputError, match=said) as caught:
+def test_broken_files(tmp_path, name, content, message):
+    with pytest.raises(InputError, match=message) as caught:
         read_prompts(write(tmp_path, name, content))
     assert "\n" not in str(caught.value)
 
@@ -205,12 +205,12 @@ def test_any_lines_give_prompts_or_one_sentence(tmp_path_factory, lines):
         "\n".join(lines).encode("utf-8", errors="surrogatepass"),
     )
     try:
-        found = read_prompts(file)
+        prompts = read_prompts(file)
     except InputError:
         return
-    assert found
-    assert len({p.id for p in found}) == len(found)
-    assert all(p.plain.strip() and p.messages[-1]["role"] == "user" for p in found)
+    assert prompts
+    assert len({p.id for p in prompts}) == len(prompts)
+    assert all(p.plain.strip() and p.messages[-1]["role"] == "user" for p in prompts)
 
 
 @given(st.lists(st.text(min_size=1, max_size=30).filter(str.strip), min_size=1, max_size=5))

@@ -13,10 +13,10 @@ from veneer.reasoning import ResponseParts, opened_by, split_reasoning
 
 @pytest.mark.parametrize("form", forms())
 def test_the_answer_stands_apart_from_the_thought(form):
-    found = split_reasoning(forms()[form])
-    assert found.answer.strip() == ANSWER
-    assert found.reasoning is not None and THOUGHT in found.reasoning
-    assert found.closed and not found.unfinished
+    split = split_reasoning(forms()[form])
+    assert split.answer.strip() == ANSWER
+    assert split.reasoning is not None and THOUGHT in split.reasoning
+    assert split.closed and not split.unfinished
 
 
 @pytest.mark.parametrize("form", forms())
@@ -27,8 +27,8 @@ def test_an_answer_that_was_taken_apart_stays_as_it_is(form):
 
 @pytest.mark.parametrize("form", CUT)
 def test_a_text_that_ends_within_its_thought_has_no_answer(form):
-    found = split_reasoning(CUT[form])
-    assert found.unfinished and found.answer == "" and found.reasoning is not None
+    split = split_reasoning(CUT[form])
+    assert split.unfinished and split.answer == "" and split.reasoning is not None
 
 
 @pytest.mark.parametrize("text", ANSWERS)
@@ -149,7 +149,7 @@ PIECES = [
     st.sampled_from(["", "<think>", "[THINK]"]),
 )
 def test_no_text_breaks_it_and_no_answer_comes_from_nowhere(text, opened):
-    found = split_reasoning(text, opened=opened)
-    assert all(word in text for word in found.answer.split())
-    if not found.closed and found.reasoning is None:
+    split = split_reasoning(text, opened=opened)
+    assert all(word in text for word in split.answer.split())
+    if not split.closed and split.reasoning is None:
         raise AssertionError("an open thought counts, even without a word")

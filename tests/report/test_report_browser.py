@@ -39,20 +39,20 @@ def count(browser, selector):
 
 
 def test_hostile_text_is_text(opened):
-    said = text(opened, ".list")
+    page_text = text(opened, ".list")
     fill(opened, ".shifts [data-f=find]", "alert(1)")
     for section in ("shifts", "deep", "run", "results", "more"):
         assert SCRIPT in text(opened, f"#s1-{section}") or IMAGE in text(
             opened, f"#s1-{section}"
         ), section
     assert (
-        SCRIPT in said
-        and IMAGE in said
-        and "U+202E" in said
-        and "U+0000" in said
-        and "U+D800" in said
+        SCRIPT in page_text
+        and IMAGE in page_text
+        and "U+202E" in page_text
+        and "U+0000" in page_text
+        and "U+D800" in page_text
     )
-    assert "(100,000 characters)" in said and "\u202e" not in said
+    assert "(100,000 characters)" in page_text and "\u202e" not in page_text
     assert (
         count(opened, "img") == 0
         and count(opened, "article script:not([type='application/octet-stream'])") == 0
@@ -94,8 +94,8 @@ def test_signs_for_spaces_copy_as_spaces(opened):
 def test_hover_shows_the_figures(opened):
     opened.hover(".prompt:nth-child(2) .body .tok")
     assert opened.wait("!document.getElementById('pop').hidden")
-    said = text(opened, "#pop")
-    assert "KL base, nats" in said and "token 1 of 20" in said and "%" in said
+    page_text = text(opened, "#pop")
+    assert "KL base, nats" in page_text and "token 1 of 20" in page_text and "%" in page_text
     assert count(opened, "#pop .tops li") == 15
     opened.hover("h1")
     assert opened.run("document.getElementById('pop').hidden") is True
@@ -118,7 +118,7 @@ def test_keyboard_walks_tokens_and_tells_a_screen_reader(opened):
             break
     opened.key("ArrowRight")
     assert opened.run("document.activeElement.dataset.i") == "1"
-    assert opened.wait("document.getElementById('said').textContent.includes('position 2')")
+    assert opened.wait("document.getElementById('status').textContent.includes('position 2')")
     assert opened.run("document.getElementById('pop').hidden") is False
 
 
@@ -182,7 +182,7 @@ def test_arrow_down_goes_to_the_next_system(opened):
         == "veneer"
     )
     assert opened.run("document.activeElement.dataset.i") == "1"
-    assert opened.wait("document.getElementById('said').textContent.includes('veneer: ')")
+    assert opened.wait("document.getElementById('status').textContent.includes('veneer: ')")
 
 
 def test_flows_follow_the_filters(opened):

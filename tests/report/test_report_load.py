@@ -28,7 +28,7 @@ def test_only_results_are_needed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "sentence"),
     [
         ("results.jsonl", "", "no rows"),
         ("results.jsonl", "not JSON\n", "line 1"),
@@ -84,27 +84,27 @@ def test_only_results_are_needed(tmp_path):
         ("tokens.jsonl", "{]\n", "not valid JSON"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, text, said):
+def test_what_is_wrong_is_said_in_one_sentence(tmp_path, name, text, sentence):
     folder = folder_with(tmp_path)
     (folder / name).write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as error:
         write_report([folder], folder / "report.html")
     message = str(error.value)
-    assert said in message and name in message and "expected" in message and "\n" not in message
+    assert sentence in message and name in message and "expected" in message and "\n" not in message
     assert not (folder / "report.html").exists()
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("[]", "it is no object"),
         ('{"study":"x","task":"t","metric":"m","system":"s","value":1}', "it has no n"),
         ('{"study":"x","task":"t","metric":"m","system":"s","value":1,"n":1,"x":1}', "field 'x'"),
     ],
 )
-def test_a_row_that_is_no_measurement_is_named_in_words(tmp_path, row, said):
+def test_a_row_that_is_no_measurement_is_named_in_words(tmp_path, row, message):
     (tmp_path / "results.jsonl").write_text(row + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match=said) as error:
+    with pytest.raises(InputError, match=message) as error:
         render([tmp_path])
     assert "__init__" not in str(error.value)
 

@@ -201,13 +201,14 @@ def portion(value, low, high, system="veneer", **more):
 
 def test_the_sentence_is_computed():
     found = headline(groups(r for r in figures() if r.study == "measure"))
-    said = lead(found, lambda row: "x").striptags()
+    sentence = lead(found, lambda row: "x").striptags()
     assert (
         "1.00 of the change in refusal rate on advbench (95 % interval 0.91 to 1.08, n = 50)"
-        in said
+        in sentence
     )
     assert (
-        "0.47 of the change in accuracy on svamp" in said and "On xstest it is not defined." in said
+        "0.47 of the change in accuracy on svamp" in sentence
+        and "On xstest it is not defined." in sentence
     )
     # empty_rate does not lead
     assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]
@@ -239,11 +240,11 @@ def test_a_portion_above_1_does_not_lead():
         dataclasses.replace(portion(v, low, high), task=task)
         for task, v, low, high in (("svamp", 0.5, 0.3, 0.7), ("xstest", 1.7, 1.1, 3.5))
     ]
-    said = lead(groups(rows), lambda row: "x").striptags()
-    assert said.startswith(
+    sentence = lead(groups(rows), lambda row: "x").striptags()
+    assert sentence.startswith(
         "A change of the last layer alone carries 0.50 of the change in accuracy"
     )
-    assert said.endswith(
+    assert sentence.endswith(
         "On xstest (1.70, 95 % interval 1.10 to 3.50, n = 50) the portion lies above 1: more "
         "changes than alignment changed."
     )

@@ -31,10 +31,10 @@ RAY = ("--engine", "ray", "--workers", "2")
 
 
 def command(*words: object) -> subprocess.Popen:
-    told = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     return subprocess.Popen(
         [str(w) for w in (VENEER, *words)],
-        env=told,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -64,7 +64,7 @@ def cache(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "sentence"),
     [
         ("s3://bucket/a/b/", "s3://bucket/a/b"),
         ("sftp://user:secret@host:22/x", "sftp://host:22/x"),
@@ -72,8 +72,8 @@ def cache(tmp_path, monkeypatch) -> Path:
         ("file:///tmp/x", "file:///tmp/x"),
     ],
 )
-def test_a_url_is_written_without_its_keys(url, said):
-    assert without_secrets(url) == said and is_url(url)
+def test_a_url_is_written_without_its_keys(url, sentence):
+    assert without_secrets(url) == sentence and is_url(url)
     assert "secret" not in str(cache_folder(url))
 
 

@@ -119,10 +119,10 @@ def test_one_process_under_torchrun_finds_the_very_bytes(captured, monkeypatch):
     taken = open_capture(captured)
     for config in (ExtractConfig(), ExtractConfig(output="bias")):
         with holders("torchrun", str(captured), config, device="cpu") as held:
-            found = extract(taken, config, parts=held.parts)
+            extraction = extract(taken, config, parts=held.parts)
         alone = extract(taken, config)
-        assert found.veneer.facts["extraction"] == alone.veneer.facts["extraction"]
-        assert found.veneer.identity() == alone.veneer.identity()
+        assert extraction.veneer.facts["extraction"] == alone.veneer.facts["extraction"]
+        assert extraction.veneer.identity() == alone.veneer.identity()
 
 
 def test_what_one_process_must_do_is_refused(captured, monkeypatch):

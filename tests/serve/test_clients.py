@@ -39,14 +39,14 @@ def test_a_system_behind_the_endpoint_answers_as_the_local_one(
 ):
     """The round trip: System -> server -> EndpointSystem. Compared are texts and, tokenised
     again, token ids."""
-    asked = LabTask("lab-requests").prompts("test")[:8]
+    questions = LabTask("lab-requests").prompts("test")[:8]
     # a chat message is all that the server knows of a prompt
     if (style, name) == ("chat", "veneer"):
-        asked = [Prompt.from_text(p.id, p.plain) for p in asked]
+        questions = [Prompt.from_text(p.id, p.plain) for p in questions]
     there = EndpointSystem(EndpointConfig(server.url, name, retries=0), style=style)
     sampling = Sampling(24)
-    own = respond(by_name[name].system, asked, sampling, stop_strings=("\n",), batch_size=8)
-    got = respond(there, asked, sampling, stop_strings=("\n",), batch_size=8)
+    own = respond(by_name[name].system, questions, sampling, stop_strings=("\n",), batch_size=8)
+    got = respond(there, questions, sampling, stop_strings=("\n",), batch_size=8)
     assert [(a.text, a.finish_reason) for a in got] == [(a.text, a.finish_reason) for a in own]
     tokenizer = by_name[name].lm.tokenizer
     again = [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in got]
@@ -60,12 +60,12 @@ def test_a_system_behind_the_endpoint_answers_as_the_local_one(
 
 
 def test_a_seed_through_the_endpoint_is_repeated(server: Running):
-    asked = [Prompt.from_text("p", "Who is Velan?")]
+    questions = [Prompt.from_text("p", "Who is Velan?")]
     there = EndpointSystem(EndpointConfig(server.url, "base", retries=0))
-    answers = respond(there, asked, Sampling(16, temperature=1.0, seed=4), samples=4)
+    answers = respond(there, questions, Sampling(16, temperature=1.0, seed=4), samples=4)
     again = respond(
         EndpointSystem(EndpointConfig(server.url, "base")),
-        asked,
+        questions,
         Sampling(16, temperature=1.0, seed=4),
         samples=4,
     )
@@ -132,9 +132,9 @@ def test_inspect_ai_talks_to_the_endpoint(server: Running, by_name, tmp_path, mo
     monkeypatch.setenv("INSPECT_LOG_DIR", str(tmp_path))
     monkeypatch.setenv("VENEER_BASE_URL", server.url)
     monkeypatch.setenv("VENEER_API_KEY", "none")
-    asked = LabTask("lab-sums").prompts("test")[:4]
+    questions = LabTask("lab-sums").prompts("test")[:4]
     data = MemoryDataset(
-        [Sample(input=p.plain, target=str(p.reference["answer"]), id=p.id) for p in asked]
+        [Sample(input=p.plain, target=str(p.reference["answer"]), id=p.id) for p in questions]
     )
     (log,) = inspect_ai.eval(
         inspect_ai.Task(dataset=data, solver=generate(), scorer=includes()),
@@ -146,6 +146,6 @@ def test_inspect_ai_talks_to_the_endpoint(server: Running, by_name, tmp_path, mo
         max_connections=4,
     )
     assert log.status == "success", log.error
-    plain = [Prompt.from_text(p.id, p.plain) for p in asked]
+    plain = [Prompt.from_text(p.id, p.plain) for p in questions]
     own = by_name["aligned"].system.decode(plain, Sampling(24), (), [p.id for p in plain])
     assert [s.output.completion for s in log.samples] == [d.text for d in own]

@@ -110,11 +110,11 @@ def test_a_batch_that_fails_starts_again_in_halves(one, out_of_memory):
     try:
         with ThreadPoolExecutor(4) as pool:
             begin = threading.Barrier(4)
-            found = list(pool.map(lambda b: (begin.wait(), answer(one, b))[1], bodies))
+            answered = list(pool.map(lambda b: (begin.wait(), answer(one, b))[1], bodies))
     finally:
         hook.remove()
     plain = [[(text, finish, 0) for text, finish, _ in w] for w in wanted]
-    assert found == [plain[i] for i in (0, 1, 3, 4)]
+    assert answered == [plain[i] for i in (0, 1, 3, 4)]
 
 
 def test_an_answer_that_fails_alone_gets_the_error(one):
@@ -128,10 +128,10 @@ def test_an_answer_that_fails_alone_gets_the_error(one):
         for fail.memory, status in ((True, 503), (False, 500)):
             with ThreadPoolExecutor(3) as pool:
                 bodies = [GOOD[0], bad, GOOD[4]]
-                found = list(
+                answered = list(
                     pool.map(lambda b: Target(one.port).post("/v1/completions", b)[0], bodies)
                 )
-            assert found == [200, status, 200]
+            assert answered == [200, status, 200]
     finally:
         hook.remove()
 

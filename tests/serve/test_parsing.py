@@ -17,7 +17,7 @@ START = b'{"model": "m", "prompt": "p", '
 
 
 @pytest.mark.parametrize(
-    ("rest", "said"),
+    ("rest", "sentence"),
     [
         (b'"n": ' + b"9" * 4300 + b"}", "number of 4300 digits"),
         (b'"n": ' + b"9" * 5000 + b"}", "number of 5000 digits"),
@@ -44,10 +44,10 @@ START = b'{"model": "m", "prompt": "p", '
         (b'"metadata": [' + b'"",' * MOST_VALUES + b"1]}", "more than 200000 values"),
     ],
 )
-def test_what_is_at_a_limit_is_refused(rest, said):
+def test_what_is_at_a_limit_is_refused(rest, sentence):
     with pytest.raises(ApiError) as refused:
         read_request(TextBody, START + rest)
-    assert refused.value.status == 400 and said in refused.value.message
+    assert refused.value.status == 400 and sentence in refused.value.message
     assert len(refused.value.message) < 400 and json.dumps(refused.value.body())
 
 

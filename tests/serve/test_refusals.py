@@ -353,9 +353,9 @@ def test_any_body_is_read_or_refused(kind, fields):
 
 
 @pytest.mark.parametrize(
-    ("turns", "said"), [(["system", "user"], "b a"), (["user", "assistant", "user"], "b a b")]
+    ("turns", "sentence"), [(["system", "user"], "b a"), (["user", "assistant", "user"], "b a b")]
 )
-def test_conversations_for_a_system_that_reads_plain_text(turns, said):
+def test_conversations_for_a_system_that_reads_plain_text(turns, sentence):
     """Refused, or joined where the server was told so: the same as one message of
     the joined text."""
     lm = tiny()

@@ -88,7 +88,7 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["--host", "0.0.0.0"], "no key is set"),
         (["--host", "::"], "no key is set"),
@@ -106,19 +106,19 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
         (["--veneer", "no-such-folder"], "veneer.json does not exist"),
     ],
 )
-def test_bad_input(words, said, capsys):
+def test_bad_input(words, sentence, capsys):
     defaults = [] if "--port" in words else ["--port", "0"]
     model = [] if "--model" in words or "--aligned" in words else ["--model", "lab:base"]
     assert main(["serve", *model, *defaults, *words]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("veneer: error: ") and said in last
+    assert last.startswith("veneer: error: ") and sentence in last
 
 
 def test_a_port_in_use(capsys):
-    found = open_socket("127.0.0.1", 0)  # of a server that still loads its models
-    assert main(["serve", "--model", "lab:base", "--port", str(found.getsockname()[1])]) == 2
+    listener = open_socket("127.0.0.1", 0)  # of a server that still loads its models
+    assert main(["serve", "--model", "lab:base", "--port", str(listener.getsockname()[1])]) == 2
     assert "cannot be listened on" in capsys.readouterr().err
-    found.close()
+    listener.close()
 
 
 def test_systems_over_models_that_are_loaded_once(veneer):

@@ -19,22 +19,22 @@ PAIRS = st.lists(st.tuples(st.integers(1, 5), st.integers(1, 5)), min_size=2, ma
 def test_kappa_is_scikit_learns(pairs):
     metrics = pytest.importorskip("sklearn.metrics", reason="needs scikit-learn")
     a, b = [x for x, _ in pairs], [y for _, y in pairs]
-    found = agreement(a, b)
+    result = agreement(a, b)
     if len({*a, *b}) < 2:
-        assert found.kappa.value is None and "same value" in found.kappa.note
+        assert result.kappa.value is None and "same value" in result.kappa.note
         return
-    assert found.kappa.value == pytest.approx(metrics.cohen_kappa_score(a, b), abs=1e-9)
-    assert -1 <= found.kappa.low <= found.kappa.value <= found.kappa.high <= 1
-    assert found.kappa.high > found.kappa.low, "no interval has width zero"
-    if len(found.categories) > 2:
+    assert result.kappa.value == pytest.approx(metrics.cohen_kappa_score(a, b), abs=1e-9)
+    assert -1 <= result.kappa.low <= result.kappa.value <= result.kappa.high <= 1
+    assert result.kappa.high > result.kappa.low, "no interval has width zero"
+    if len(result.categories) > 2:
         # scikit-learn weighs by rank among the labels given
         labels = range(min(*a, *b), max(*a, *b) + 1)
         expected = metrics.cohen_kappa_score(a, b, labels=list(labels), weights="quadratic")
-        assert found.weighted.value == pytest.approx(expected, abs=1e-9)
-    assert found.table.sum() == len(a) and np.trace(found.table) / len(a) == pytest.approx(
-        found.raw.value
+        assert result.weighted.value == pytest.approx(expected, abs=1e-9)
+    assert result.table.sum() == len(a) and np.trace(result.table) / len(a) == pytest.approx(
+        result.raw.value
     )
-    assert (found.table == metrics.confusion_matrix(a, b, labels=sorted({*a, *b}))).all()
+    assert (result.table == metrics.confusion_matrix(a, b, labels=sorted({*a, *b}))).all()
 
 
 def test_variance_is_that_of_the_literature():

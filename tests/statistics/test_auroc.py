@@ -101,12 +101,14 @@ def test_contributions_give_values_differences_and_portions_of_aurocs():
     areas = [roc_auc_score(kind, s) for s in (veneer, base, aligned)]
     own = [contributions(s, kind) for s in (veneer, base, aligned)]
     assert [c.mean() for c in own] == pytest.approx(areas)
-    found = intervals.portion(*own)
-    assert found.value == pytest.approx((areas[0] - areas[1]) / (areas[2] - areas[1]))
+    portion = intervals.portion(*own)
+    assert portion.value == pytest.approx((areas[0] - areas[1]) / (areas[2] - areas[1]))
     values = []
     for _ in range(500):
         i = np.r_[rng.choice(np.flatnonzero(kind), 90), rng.choice(np.flatnonzero(~kind), 110)]
         v, b, a = (roc_auc_score(kind[i], s[i]) for s in (veneer, base, aligned))
         values.append((v - b) / (a - b))
     low, high = np.quantile(values, (0.025, 0.975))
-    assert found.low == pytest.approx(low, abs=0.08) and found.high == pytest.approx(high, abs=0.08)
+    assert portion.low == pytest.approx(low, abs=0.08) and portion.high == pytest.approx(
+        high, abs=0.08
+    )

@@ -145,12 +145,12 @@ def test_a_recovery_differs_only_where_its_row_excludes_0(seed, n, place, spread
     rng = np.random.default_rng(seed)
     base, ceiling = 0.3 + rng.normal(0, spread, n), 0.8 + rng.normal(0, spread, n)
     system = 0.3 + 0.5 * place + rng.normal(0, spread, n)
-    found = equivalence({"s": system}, base, ceiling)["s"]
-    if found.word == "different":
-        assert shown(found.estimate.low, found.estimate.high)
-        assert (found.side == "above") == (found.estimate.low > 0)
-    if found.word == "equivalent":
-        assert abs(found.difference) < found.margin
+    equivalent = equivalence({"s": system}, base, ceiling)["s"]
+    if equivalent.word == "different":
+        assert shown(equivalent.estimate.low, equivalent.estimate.high)
+        assert (equivalent.side == "above") == (equivalent.estimate.low > 0)
+    if equivalent.word == "equivalent":
+        assert abs(equivalent.difference) < equivalent.margin
 
 
 @unhurried

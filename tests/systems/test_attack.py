@@ -54,10 +54,10 @@ def test_it_learns_the_beginning_and_leaves_the_model(kind, method, tmp_path):
 
 def test_layers_below_are_left_alone(tmp_path):
     lm = tiny("llama")
-    found = attack(
+    attacked = attack(
         lm, EXAMPLES, AttackConfig(method="full", epochs=1, batch=3, from_layer=1), tmp_path / "a"
     )
-    old, new = lm.model.state_dict(), found.model.state_dict()
+    old, new = lm.model.state_dict(), attacked.model.state_dict()
     changed = {k for k in old if not torch.equal(old[k], new[k])}
     assert changed and all(
         ".1." in k or k in ("lm_head.weight", "model.norm.weight") for k in changed
@@ -75,14 +75,17 @@ def test_a_merged_head_stays_and_is_not_tied_again(tmp_path):
         lm.tokenizer,
     )
     for method in ("lora", "full"):
-        found = attack(
+        attacked = attack(
             restored, EXAMPLES, AttackConfig(method=method, epochs=1, batch=3), tmp_path / method
         )
         assert torch.equal(restored.head.weight, weight)
-        assert torch.equal(found.head.weight, weight) == (method == "lora")
-        assert found.head.weight.data_ptr() != found.model.get_input_embeddings().weight.data_ptr()
+        assert torch.equal(attacked.head.weight, weight) == (method == "lora")
+        assert (
+            attacked.head.weight.data_ptr()
+            != attacked.model.get_input_embeddings().weight.data_ptr()
+        )
         assert torch.equal(
-            found.model.get_input_embeddings().weight, lm.model.get_input_embeddings().weight
+            attacked.model.get_input_embeddings().weight, lm.model.get_input_embeddings().weight
         )
 
 

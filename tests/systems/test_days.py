@@ -84,12 +84,12 @@ def test_a_new_capture_records_todays_date_and_so_does_its_veneer(tmp_path):
 @pytest.mark.parametrize("whole", [True, False])
 def test_answers_go_on_with_the_date_of_their_first_day(whole, tmp_path):
     lm, how, out = dated_model(), Sampling(max_new_tokens=3), tmp_path / "a.jsonl"
-    asked = prompts(4)
+    questions = prompts(4)
     system = System("aligned", lm, ChatFormat(), lm.stop_ids)
     yesterday = replace(system, format=ChatFormat(day=THEN))
-    want = respond(yesterday, asked, how, batch_size=2)
+    want = respond(yesterday, questions, how, batch_size=2)
     if whole:
-        respond(yesterday, asked, how, batch_size=2, out=out)
+        respond(yesterday, questions, how, batch_size=2, out=out)
         assert (
             json.loads((tmp_path / "a.jsonl.manifest.json").read_text())["system"]["format"]["day"]
             == THEN
@@ -101,9 +101,9 @@ def test_answers_go_on_with_the_date_of_their_first_day(whole, tmp_path):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            respond(yesterday, asked, how, batch_size=2, out=out, progress=stop)
+            respond(yesterday, questions, how, batch_size=2, out=out, progress=stop)
         assert (tmp_path / "a.jsonl.part").is_file()
-    assert respond(system, asked, how, batch_size=2, out=out) == want
+    assert respond(system, questions, how, batch_size=2, out=out) == want
 
 
 def test_a_study_keeps_the_date_of_its_first_day(tmp_path):

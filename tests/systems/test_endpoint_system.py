@@ -121,8 +121,8 @@ def test_a_filtered_answer_is_empty_and_a_missing_one_stops_the_run(tmp_path):
             respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
         assert not out.exists()
         broken[0], before = False, len(server.calls)
-        found = respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
-    assert [r.text for r in found] == ["fine", "", "fine", "fine"]
+        responses = respond(EndpointSystem(words), PROMPTS, Sampling(5), out=out)
+    assert [r.text for r in responses] == ["fine", "", "fine", "fine"]
     assert len(server.calls) == before + 2, "only the missing and the filtered one are asked again"
 
 
@@ -261,8 +261,8 @@ def test_the_manifest_says_what_was_not_as_asked(tmp_path):
     out, plain = tmp_path / "r.jsonl", tmp_path / "plain.jsonl"
     with serving(answer) as server:
         respond(EndpointSystem(config(server.url)), PROMPTS, Sampling(5, temperature=0.7), out=out)
-    found = json.loads((tmp_path / "r.jsonl.manifest.json").read_text())
-    assert found["endpoint"] == {"models": ["stand-in-1"], "adjusted": ["seed left out"]}
+    record = json.loads((tmp_path / "r.jsonl.manifest.json").read_text())
+    assert record["endpoint"] == {"models": ["stand-in-1"], "adjusted": ["seed left out"]}
     with serving(lambda c: c.json({**completion("fine"), "model": "stand-in"})) as server:
         respond(EndpointSystem(config(server.url)), PROMPTS, Sampling(5), out=plain)
     assert "endpoint" not in json.loads((tmp_path / "plain.jsonl.manifest.json").read_text()), (

@@ -147,17 +147,17 @@ def test_a_prompt_without_a_target_is_named():
 
 def test_generate_forces_the_beginning(veneer, tmp_path):
     out = tmp_path / "o.jsonl"
-    said = veneer(
+    result = veneer(
         "generate", "--model", "lab:base", "--prompts", "lab-requests", "--limit", 2,
         "--forced", "Sure, here is", "--forced-tokens", 2, "--max-new-tokens", 4, "--out", out,
     )  # fmt: skip
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     assert all(json.loads(line)["text"].startswith("Sure") for line in out.open())
-    said = veneer(
+    result = veneer(
         "generate", "--model", "lab:base", "--prompts", "lab-sums", "--forced", "{target}",
         "--out", tmp_path / "other.jsonl",
     )  # fmt: skip
-    assert said.code == 2 and "have no target" in said.err
+    assert result.code == 2 and "have no target" in result.err
     assert not (tmp_path / "other.jsonl").exists()
 
 
@@ -166,8 +166,8 @@ def test_measure_forces_the_beginning(veneer, extracted, tmp_path):
         "--base", "lab:base", "--aligned", "lab:aligned", "--veneer", extracted, "--limit", 2,
         "--max-new-tokens", 4, "--no-controls", "--forced", "Sure, here",
     )  # fmt: skip
-    said = veneer("measure", *words, "--tasks", "lab-requests", "--out", tmp_path / "m")
-    assert said.code == 0, said.err
+    result = veneer("measure", *words, "--tasks", "lab-requests", "--out", tmp_path / "m")
+    assert result.code == 0, result.err
     for path in (tmp_path / "m" / "responses").glob("*.jsonl"):
         assert all(json.loads(line)["text"].startswith("Sure, here") for line in path.open())
     run = json.loads((tmp_path / "m" / "run.json").read_text())

@@ -52,8 +52,8 @@ def pairs_of(system: System, asked, choices=CHOICES):
 
 
 def check(system: System, pairs, batch_size: int) -> None:
-    found = score_pairs(system, pairs, batch_size=batch_size)
-    for a, b in zip(found, plain_loop(system, pairs), strict=True):
+    scores = score_pairs(system, pairs, batch_size=batch_size)
+    for a, b in zip(scores, plain_loop(system, pairs), strict=True):
         assert a.logprob == pytest.approx(b[0], abs=2e-3) and a[1:] == b[1:]
 
 
@@ -106,9 +106,9 @@ def test_greedy_is_what_decoding_says():
     from veneer.models.decode import Sampling
 
     system = System.of_model(tiny())
-    asked = prompts(4)
-    said = system.decode(asked, Sampling(max_new_tokens=4), (), [p.id for p in asked])
-    contexts = [system.format.encode(system.lm.tokenizer, p) for p in asked]
+    questions = prompts(4)
+    said = system.decode(questions, Sampling(max_new_tokens=4), (), [p.id for p in questions])
+    contexts = [system.format.encode(system.lm.tokenizer, p) for p in questions]
     pairs = [(c, d.token_ids) for c, d in zip(contexts, said, strict=True)]
     assert all(x.is_greedy for x in score_pairs(system, pairs))
     other = [(c, [*t[:-1], (t[-1] + 1) % 300]) for c, t in pairs]
@@ -118,13 +118,13 @@ def test_greedy_is_what_decoding_says():
 def test_probabilities_of_all_next_tokens_sum_to_one():
     system = System.of_model(tiny())
     context = system.format.encode(system.lm.tokenizer, prompts(1)[0])
-    found = score_pairs(
+    scores = score_pairs(
         system, [(context, [i]) for i in range(system.lm.head.rows)], batch_size=100
     )
     assert sum(
-        torch.tensor([x.logprob for x in found], dtype=torch.float64).exp()
+        torch.tensor([x.logprob for x in scores], dtype=torch.float64).exp()
     ) == pytest.approx(1, abs=1e-5)
-    assert sum(x.is_greedy for x in found) == 1
+    assert sum(x.is_greedy for x in scores) == 1
 
 
 def test_pairs_are_tokenised_as_in_the_harness():
@@ -197,11 +197,11 @@ def test_contexts_once_short_continuations_unpadded_equal_pairs_once(monkeypatch
         return real(lm, ids, mask, cache)
 
     monkeypatch.setattr(type(system.lm), "hidden", hidden)
-    found = score_pairs(system, pairs, batch_size=3)
+    scores = score_pairs(system, pairs, batch_size=3)
     assert sum(positions) <= sum(map(len, contexts)) + 3 * (40 + 3)
-    assert found[:3] == found[6:]
+    assert scores[:3] == scores[6:]
     monkeypatch.undo()
-    for a, b in zip(found, plain_loop(system, pairs), strict=True):
+    for a, b in zip(scores, plain_loop(system, pairs), strict=True):
         assert a.logprob == pytest.approx(b[0], abs=2e-3) and a[1:] == b[1:]
 
 
@@ -215,8 +215,8 @@ def test_shared_contexts_score_as_one_plain_pass_of_each_architecture(kind):
         for lengths in ((5, 9, 14), (1, 4, 17, 6))
     )
     pairs = [(c, f) for f in answers for c in contexts]
-    found = score_pairs(System.of_model(lm), pairs, batch_size=2)
-    for (context, answer), score in zip(pairs, found, strict=True):
+    scores = score_pairs(System.of_model(lm), pairs, batch_size=2)
+    for (context, answer), score in zip(pairs, scores, strict=True):
         with torch.inference_mode():
             logs = lm.model(torch.tensor([context + answer])).logits[0].float().log_softmax(-1)
         rows = range(len(context) - 1, len(context) + len(answer) - 1)
@@ -239,16 +239,16 @@ def test_done_names_every_pair_once():
 
 def test_bad_input():
     system = System.of_model(tiny())
-    asked = prompts(1)
+    questions = prompts(1)
     with pytest.raises(InputError, match="no tokens"):
-        loglikelihoods(system, asked, [["one", ""]])
+        loglikelihoods(system, questions, [["one", ""]])
     with pytest.raises(InputError, match="batch_size is 0"):
-        loglikelihoods(system, asked, [["one"]], batch_size=0)
+        loglikelihoods(system, questions, [["one"]], batch_size=0)
     with pytest.raises(InputError, match="do not fit"):
         small = System.of_model(tiny(max_position_embeddings=16))
         loglikelihoods(small, [Prompt.from_text("a", "bread " * 30)], [["one"]])
 
 
 def test_shape_of_the_answer():
-    found = loglikelihoods(System.of_model(tiny()), prompts(3), [["one"], ["one", " two"], []])
-    assert [len(x) for x in found] == [1, 2, 0]
+    scores = loglikelihoods(System.of_model(tiny()), prompts(3), [["one"], ["one", " two"], []])
+    assert [len(x) for x in scores] == [1, 2, 0]

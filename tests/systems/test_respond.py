@@ -58,10 +58,10 @@ def test_a_model_with_a_chat_template_that_reads_plain_text_says_so(caplog):
 
 
 def test_answers_stand_in_the_order_of_the_prompts(base, tmp_path):
-    asked = prompts(9)
-    alone = [respond(base, [p], LIMIT)[0] for p in asked]
-    together = respond(base, asked, LIMIT, batch_size=4, out=tmp_path / "deep" / "o.jsonl")
-    assert [r.prompt_id for r in together] == [p.id for p in asked]
+    questions = prompts(9)
+    alone = [respond(base, [p], LIMIT)[0] for p in questions]
+    together = respond(base, questions, LIMIT, batch_size=4, out=tmp_path / "deep" / "o.jsonl")
+    assert [r.prompt_id for r in together] == [p.id for p in questions]
     assert together == alone == read_responses(tmp_path / "deep" / "o.jsonl")
     assert {r.system for r in together} == {"base"}
     assert not list(tmp_path.rglob("*.part"))
@@ -72,13 +72,13 @@ def test_answers_stand_in_the_order_of_the_prompts(base, tmp_path):
     ["header", "one batch", "half a line", "half a character", "nothing", "half a header", "all"],
 )
 def test_a_cut_file_is_gone_on_with(keep, base, tmp_path, monkeypatch):
-    asked = prompts(10)
+    questions = prompts(10)
     whole = tmp_path / "whole.jsonl"
-    expected = respond(base, asked, LIMIT, batch_size=4, out=whole)
+    expected = respond(base, questions, LIMIT, batch_size=4, out=whole)
     cut, part = tmp_path / "cut.jsonl", tmp_path / "cut.jsonl.part"
     real = Path.unlink
     monkeypatch.setattr(Path, "unlink", lambda self, **words: None)
-    respond(base, asked, LIMIT, batch_size=4, out=cut)
+    respond(base, questions, LIMIT, batch_size=4, out=cut)
     monkeypatch.setattr(Path, "unlink", real)
     lines = part.read_bytes().splitlines(keepends=True)
     assert len(lines) == 4
@@ -96,7 +96,7 @@ def test_a_cut_file_is_gone_on_with(keep, base, tmp_path, monkeypatch):
         }[keep]
     )
     sizes = count_batches(monkeypatch)
-    assert respond(base, asked, LIMIT, batch_size=4, out=cut) == expected
+    assert respond(base, questions, LIMIT, batch_size=4, out=cut) == expected
     assert cut.read_bytes() == whole.read_bytes()
     left = {"one batch": 2, "half a line": 2, "half a character": 2, "all": 0}.get(keep, 3)
     assert len(sizes) == left
@@ -126,14 +126,14 @@ def test_other_settings_are_refused_and_nothing_is_changed(base, tmp_path):
 
 
 def test_where_memory_runs_out_the_batch_is_halved(base, monkeypatch):
-    asked = prompts(9)
-    expected = respond(base, asked, LIMIT, batch_size=8)
+    questions = prompts(9)
+    expected = respond(base, questions, LIMIT, batch_size=8)
     sizes = count_batches(monkeypatch, fail=3)
-    assert respond(base, asked, LIMIT, batch_size=8) == expected
+    assert respond(base, questions, LIMIT, batch_size=8) == expected
     assert sizes == [2, 2, 2, 2, 1]
     count_batches(monkeypatch, fail=0)
     with pytest.raises(VeneerError, match="memory ran out for a single prompt"):
-        respond(base, asked, LIMIT)
+        respond(base, questions, LIMIT)
 
 
 def test_an_error_that_is_not_of_memory_is_not_tried_again(base, monkeypatch):
@@ -146,11 +146,11 @@ def test_an_error_that_is_not_of_memory_is_not_tried_again(base, monkeypatch):
 
 
 def test_a_stop_string_ends_an_answer_and_is_not_in_it(base):
-    asked = prompts(6)
-    whole = respond(base, asked, LIMIT)
+    questions = prompts(6)
+    whole = respond(base, questions, LIMIT)
     source = next(r for r in whole if len(r.text) > 6)
     stop = source.text[3:5]
-    cut = {r.prompt_id: r for r in respond(base, asked, LIMIT, stop_strings=[stop])}
+    cut = {r.prompt_id: r for r in respond(base, questions, LIMIT, stop_strings=[stop])}
     for r in whole:
         assert cut[r.prompt_id].text == r.text.partition(stop)[0]
         if stop in r.text:
@@ -177,19 +177,19 @@ def test_an_end_token_at_once_is_an_empty_answer_unless_it_is_barred():
     head = Eager(pair.base.head.weight)
     (control,) = [s for s in control_systems(pair, None) if s.name == "base-no-empty"]
     control = replace(control, head=head)
-    asked = prompts(4)
+    questions = prompts(4)
     for r in respond(
-        System("base", pair.base, pair.base_format, pair.stop_ids, head), asked, Sampling(20)
+        System("base", pair.base, pair.base_format, pair.stop_ids, head), questions, Sampling(20)
     ):
         assert r.text == "" and r.token_ids == (end,) and r.finish_reason == "stop"
-    for r in respond(control, asked, Sampling(20)):
+    for r in respond(control, questions, Sampling(20)):
         assert len(r.token_ids) == NO_EMPTY_STEPS + 1 and r.token_ids[-1] == end
         assert not set(r.token_ids[:-1]) & set(pair.stop_ids)
-    for r in respond(control, asked, Sampling(5)):
+    for r in respond(control, questions, Sampling(5)):
         assert r.finish_reason == "length" and len(r.token_ids) == 5
-    usual = {r.prompt_id: r.token_ids[0] for r in respond(control, asked, Sampling(1))}
+    usual = {r.prompt_id: r.token_ids[0] for r in respond(control, questions, Sampling(1))}
     barred = Sampling(1, barred=tuple(set(usual.values())), barred_steps=1)
-    for r in respond(control, asked, barred):
+    for r in respond(control, questions, barred):
         assert r.token_ids[0] not in {*usual.values(), end}, (
             "the caller's bars stand beside its own"
         )
@@ -236,10 +236,10 @@ def test_any_text_survives_the_file_and_the_part(text, tmp_path, base, monkeypat
     asked = [Prompt.from_text(f"p{i}", "cat") for i in range(4)]
     with pytest.raises(KeyboardInterrupt):
         respond(base, asked, LIMIT, batch_size=2, out=out)
-    found = respond(base, asked, LIMIT, batch_size=2, out=out)
+    responses = respond(base, asked, LIMIT, batch_size=2, out=out)
     assert len(calls) == 3, "a finished batch was answered again"
-    assert [r.text for r in found] == [text] * 4
-    assert read_responses(out) == found
+    assert [r.text for r in responses] == [text] * 4
+    assert read_responses(out) == responses
 
 
 def test_samples_and_batches_of_none_are_refused(base, tmp_path):

@@ -38,16 +38,16 @@ def test_a_file_of_an_older_version_is_taken_apart(tmp_path, form):
     write_responses(
         tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", forms()[form], (), "stop", 0)]
     )
-    (found,) = read_responses(tmp_path / "r.jsonl")
-    assert found.text.strip() == ANSWER and THOUGHT in (found.reasoning or "")
+    (response,) = read_responses(tmp_path / "r.jsonl")
+    assert response.text.strip() == ANSWER and THOUGHT in (response.reasoning or "")
 
 
 def test_a_thought_alone_is_unfinished(tmp_path):
     write_responses(
         tmp_path / "r.jsonl", [Response("p0", 0, "a", "t", CUT["think"], (), "length", 0)]
     )
-    (found,) = read_responses(tmp_path / "r.jsonl")
-    assert found.unfinished and found.text == ""
+    (response,) = read_responses(tmp_path / "r.jsonl")
+    assert response.unfinished and response.text == ""
 
 
 def test_comparisons_of_texts_leave_unfinished_answers_out(caplog):

@@ -69,20 +69,20 @@ def test_one_model_as_large_and_small_is_the_veneered_system(kind, how):
     """Token by token; a soft cap, a scale and a bias of the head come behind the shift."""
     lm = tiny(kind)
     veneer = some_veneer(lm)
-    asked = prompts(7)
-    veneered = respond(System.of_model(lm, veneer), asked, how, batch_size=4)
-    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer), asked, how, batch_size=4)) == ids(
-        veneered
-    )
-    half = respond(System.of_model(lm, veneer, alpha=0.5), asked, how, batch_size=4)
+    questions = prompts(7)
+    veneered = respond(System.of_model(lm, veneer), questions, how, batch_size=4)
     assert ids(
-        respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0.5), asked, how, batch_size=4)
+        respond(ShiftedSystem.of_models(lm, lm, veneer), questions, how, batch_size=4)
+    ) == ids(veneered)
+    half = respond(System.of_model(lm, veneer, alpha=0.5), questions, how, batch_size=4)
+    assert ids(
+        respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0.5), questions, how, batch_size=4)
     ) == ids(half)
     base = System("base", lm, PlainFormat(), tuple({*lm.stop_ids, 9}))
-    plain = respond(base, asked, how, batch_size=4)
+    plain = respond(base, questions, how, batch_size=4)
     assert ids(plain) != ids(veneered)
     assert ids(
-        respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0), asked, how, batch_size=4)
+        respond(ShiftedSystem.of_models(lm, lm, veneer, alpha=0), questions, how, batch_size=4)
     ) == ids(plain)
 
 
@@ -90,9 +90,9 @@ def test_one_model_as_large_and_small_is_the_veneered_system(kind, how):
 def test_every_kind_of_veneer_shifts(kind):
     lm = tiny()
     veneer = some_veneer(lm, kind)
-    asked = prompts(5)
-    expected = respond(System.of_model(lm, replace_padding(veneer, lm)), asked, GREEDY)
-    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer), asked, GREEDY)) == ids(expected)
+    questions = prompts(5)
+    expected = respond(System.of_model(lm, replace_padding(veneer, lm)), questions, GREEDY)
+    assert ids(respond(ShiftedSystem.of_models(lm, lm, veneer), questions, GREEDY)) == ids(expected)
 
 
 def replace_padding(veneer: Veneer, lm: LanguageModel) -> Veneer:
@@ -114,27 +114,27 @@ def test_logits_are_the_formula_while_decoding_and_teacher_forced(kind, alpha):
     system = shifted_with(
         large, small, some_veneer(small, "bias"), alpha=alpha, format=ChatFormat()
     )
-    asked = prompts(6)
-    seen: list[list[torch.Tensor]] = [[] for _ in asked]
+    questions = prompts(6)
+    seen: list[list[torch.Tensor]] = [[] for _ in questions]
 
     def watch(rows, hidden, logits):
         for place, row in enumerate(rows):
             seen[row].append(logits[place])
 
     rows = [Row(Sampling(3 + i)) for i in range(6)]
-    responses = [[] for _ in asked]
-    for tokens in decode_steps(system.stepper(asked), rows, stop_ids=(), watch=watch):
+    responses = [[] for _ in questions]
+    for tokens in decode_steps(system.stepper(questions), rows, stop_ids=(), watch=watch):
         for t in tokens:
             responses[t.row].append(t.id)
-    forced = list(system.forced_logits(asked, responses, chunk=7))
+    forced = list(system.forced_logits(questions, responses, chunk=7))
     assert max(len(c) for c in forced) <= 7
     forced = torch.cat(forced).split([len(r) for r in responses])
-    for prompt, said, watched, read in zip(asked, responses, seen, forced, strict=True):
+    for prompt, said, watched, read in zip(questions, responses, seen, forced, strict=True):
         own = formula(system, prompt, said)
         torch.testing.assert_close(torch.stack(watched).double(), own, rtol=1e-4, atol=2e-3)
         torch.testing.assert_close(read.double(), own, rtol=1e-4, atol=2e-3)
         assert torch.stack(watched).argmax(-1).tolist() == said
-    assert list(system.forced_logits(asked[:2], [(), ()])) == []
+    assert list(system.forced_logits(questions[:2], [(), ()])) == []
 
 
 def shifted_with(large, small, veneer, **words) -> ShiftedSystem:
@@ -148,11 +148,11 @@ def test_a_padded_batch_answers_as_single_rows_do(how):
     system = ShiftedSystem.of_models(
         tiny(seed=1), tiny(), some_veneer(tiny()), format=ChatFormat(), alpha="1.5>0.5@6"
     )
-    asked = prompts(9)
-    alone = [respond(system, [p], how)[0] for p in asked]
+    questions = prompts(9)
+    alone = [respond(system, [p], how)[0] for p in questions]
     assert (
-        ids(respond(system, asked, how, batch_size=9))
-        == ids(respond(system, asked, how, batch_size=4))
+        ids(respond(system, questions, how, batch_size=9))
+        == ids(respond(system, questions, how, batch_size=4))
         == ids(alone)
     )
 
@@ -160,20 +160,20 @@ def test_a_padded_batch_answers_as_single_rows_do(how):
 def test_another_order_of_the_vocabulary_changes_no_word():
     small, large = tiny(), tiny(seed=1)
     veneer = some_veneer(small)
-    asked = prompts(6)
-    plain = respond(ShiftedSystem.of_models(large, small, veneer), asked, GREEDY)
+    questions = prompts(6)
+    plain = respond(ShiftedSystem.of_models(large, small, veneer), questions, GREEDY)
     for a, b, to_new in (
         (reordered(large)[0], small, reordered(large)[1]),
         (large, reordered(small)[0], None),
     ):
         moved = veneer if b is small else in_new_order(veneer, b, reordered(small)[1])
-        found = respond(ShiftedSystem.of_models(a, b, moved), asked, GREEDY)
-        assert [r.text for r in found] == [r.text for r in plain]
+        responses = respond(ShiftedSystem.of_models(a, b, moved), questions, GREEDY)
+        assert [r.text for r in responses] == [r.text for r in plain]
         expected = [
             r.token_ids if to_new is None else tuple(to_new[list(r.token_ids)].tolist())
             for r in plain
         ]
-        assert [r.token_ids for r in found] == expected
+        assert [r.token_ids for r in responses] == expected
 
 
 def in_new_order(veneer: Veneer, lm: LanguageModel, new: torch.Tensor) -> Veneer:
@@ -192,13 +192,13 @@ def test_padding_rows_get_no_shift(large_more, small_more):
     assert system.shift.rows.tolist() == list(range(tokens))
     (prompt,) = prompts(1)
     said = [30, 40, tokens - 1]
-    found = torch.cat(list(system.forced_logits([prompt], [said])))
-    torch.testing.assert_close(found.double(), formula(system, prompt, said), rtol=1e-4, atol=2e-3)
+    logits = torch.cat(list(system.forced_logits([prompt], [said])))
+    torch.testing.assert_close(logits.double(), formula(system, prompt, said), rtol=1e-4, atol=2e-3)
     with torch.inference_mode():
         alone = large.model(
             input_ids=torch.tensor([[*system.encode([prompt])[0][0], *said]])
         ).logits[0, -4:-1]
-    torch.testing.assert_close(found[:, tokens:], alone[:, tokens:], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits[:, tokens:], alone[:, tokens:], rtol=1e-4, atol=1e-4)
 
 
 def test_a_padding_token_of_the_large_model_is_read_by_the_small_one():
@@ -220,14 +220,14 @@ def test_an_end_token_in_a_spare_row_ends_answers():
     lm = tiny()
     spare = len(lm.tokenizer) + 1
     dense = torch.zeros(lm.head.rows, lm.head.width)
-    asked = prompts(3)
+    questions = prompts(3)
     with torch.inference_mode():
-        (own,) = System.of_model(lm).stepper(asked[:1])._reader.hidden()
+        (own,) = System.of_model(lm).stepper(questions[:1])._reader.hidden()
     dense[spare] = 40 * own / own.norm() ** 2
     veneer = Veneer(lm.head.hash(), lm.head.rows, dense, facts={"stop_ids": [spare]})
     system = ShiftedSystem.of_models(lm, lm, veneer)
     assert spare in system.stop_ids
-    (answer,) = respond(system, asked[:1], GREEDY)
+    (answer,) = respond(system, questions[:1], GREEDY)
     assert answer.token_ids == (spare,) and answer.finish_reason == "stop"
 
 
@@ -249,14 +249,14 @@ def test_the_small_model_rests_where_alpha_is_zero_for_good(monkeypatch):
 def test_stop_strings_and_barred_ends():
     lm = tiny()
     system = ShiftedSystem.of_models(lm, lm, some_veneer(lm), alpha=1)
-    asked = prompts(6)
-    free = respond(system, asked, GREEDY)
+    questions = prompts(6)
+    free = respond(system, questions, GREEDY)
     piece = free[0].text[2:4]
-    cut = respond(system, asked, GREEDY, stop_strings=(piece,))
+    cut = respond(system, questions, GREEDY, stop_strings=(piece,))
     assert (
         cut[0].text == free[0].text[: free[0].text.index(piece)] and cut[0].finish_reason == "stop"
     )
-    own = respond(replace(system, stop=(piece,)), asked, GREEDY)
+    own = respond(replace(system, stop=(piece,)), questions, GREEDY)
     assert ids(own) == ids(cut) and replace(system, stop=(piece,)).facts()["stop"] == [piece]
 
 
@@ -265,7 +265,7 @@ def test_log_probabilities_come_with_the_tokens():
     can be given up."""
     large, small = tiny(seed=1), tiny()
     system = shifted_with(large, small, some_veneer(small), alpha="1.5~4")
-    asked = prompts(4)
+    questions = prompts(4)
     rows = [
         Row(Sampling(10), "a"),
         Row(Sampling(10, 2.0, top_k=9, seed=1), "b"),
@@ -275,7 +275,7 @@ def test_log_probabilities_come_with_the_tokens():
     given_up: set[int] = set()
     told = [[] for _ in rows]
     for step, tokens in enumerate(
-        decode_steps(system.stepper(asked), rows, stop_ids=(), logprobs=3, given_up=given_up),
+        decode_steps(system.stepper(questions), rows, stop_ids=(), logprobs=3, given_up=given_up),
         start=1,
     ):
         for t in tokens:
@@ -284,7 +284,7 @@ def test_log_probabilities_come_with_the_tokens():
             given_up.add(1)
     assert [len(t) for t in told] == [10, 6, 10, 5]
     assert [t[-1].finish_reason for t in told] == ["length", None, "length", "length"]
-    for prompt, tokens in zip(asked, told, strict=True):
+    for prompt, tokens in zip(questions, told, strict=True):
         said = [t.id for t in tokens]
         own = formula(system, prompt, said).log_softmax(-1)
         assert [t.logprob for t in tokens] == pytest.approx(
@@ -294,9 +294,9 @@ def test_log_probabilities_come_with_the_tokens():
             best = row.topk(3)
             assert [p for _, p in t.top] == pytest.approx(best.values.tolist(), abs=2e-3)
             assert t.top[0][0] == int(best.indices[0])
-    bare = next(decode_steps(system.stepper(asked), rows, stop_ids=(), logprobs=0))
+    bare = next(decode_steps(system.stepper(questions), rows, stop_ids=(), logprobs=0))
     assert bare[0].top == () and bare[0].logprob == told[0][0].logprob
-    none = next(decode_steps(system.stepper(asked), rows, stop_ids=()))
+    none = next(decode_steps(system.stepper(questions), rows, stop_ids=()))
     assert none[0].top == () and none[0].logprob is None and none[0].id == told[0][0].id
 
 
@@ -364,9 +364,9 @@ def test_weights_that_are_not_finite_are_named():
 def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch):
     """kill -9 between two batches, in a process of its own."""
     system = ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), alpha="1~6")
-    asked = prompts(8)
+    questions = prompts(8)
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
-    expected = respond(system, asked, SAMPLED, batch_size=2, out=whole)
+    expected = respond(system, questions, SAMPLED, batch_size=2, out=whole)
     real, count = ShiftedSystem.decode, [0]
 
     def decode(self, *args):
@@ -378,7 +378,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch)
     monkeypatch.setattr(ShiftedSystem, "decode", decode)
     child = os.fork()
     if child == 0:
-        respond(system, asked, SAMPLED, batch_size=2, out=cut)
+        respond(system, questions, SAMPLED, batch_size=2, out=cut)
         os._exit(0)
     part = tmp_path / "cut.jsonl.part"
     # it stops there until it is killed
@@ -388,13 +388,13 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch)
     os.kill(child, signal.SIGKILL)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL and not cut.exists()
     count[0] = 10
-    assert respond(system, asked, SAMPLED, batch_size=2, out=cut) == expected
+    assert respond(system, questions, SAMPLED, batch_size=2, out=cut) == expected
     assert count[0] == 12, "two of four batches were there"
     assert cut.read_bytes() == whole.read_bytes() and not part.exists()
     with pytest.raises(InputError, match="other settings"):
         respond(
             ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), alpha="1~7"),
-            asked,
+            questions,
             SAMPLED,
             batch_size=2,
             out=cut,

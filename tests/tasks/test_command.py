@@ -74,9 +74,9 @@ def test_show_as_json_with_template_and_chat(veneer):
         "--split",
         "train",
     )
-    found = json.loads(out)
-    assert code == 0 and found["split"] == "train" and len(found["prompts"]) == 2
-    first = found["prompts"][0]
+    record = json.loads(out)
+    assert code == 0 and record["split"] == "train" and len(record["prompts"]) == 2
+    first = record["prompts"][0]
     assert first["base"].startswith("Q ") and first["id"].startswith("lab-sums")
     asked = first["aligned"][-1]["content"]
     assert first["aligned_rendered"] == f"<|bos|><|user|>{asked}<|end|><|assistant|>"
@@ -95,7 +95,7 @@ def test_show_an_own_task(veneer, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "sentence"),
     [
         (("shew", "svamp"), "expected `veneer tasks` or `veneer tasks show NAME`"),
         (("show",), "expected `veneer tasks` or `veneer tasks show NAME`"),
@@ -106,10 +106,10 @@ def test_show_an_own_task(veneer, tmp_path):
         (("--data", "/nowhere"), "--data names /nowhere"),
     ],
 )
-def test_bad_usage(args, said, veneer):
+def test_bad_usage(args, sentence, veneer):
     code, out, err = veneer("tasks", *args)
     assert code == 2 and out == ""
-    assert err.startswith("veneer: error: ") and said in err and err.count("\n") == 1
+    assert err.startswith("veneer: error: ") and sentence in err and err.count("\n") == 1
 
 
 def test_a_split_that_a_task_has_not(veneer, data):

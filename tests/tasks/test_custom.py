@@ -34,9 +34,9 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
 @pytest.fixture
 def example(tmp_path) -> Path:
     """The example of docs/tasks.md as a file."""
-    found = re.search(r"```jsonl\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    match = re.search(r"```jsonl\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     path = tmp_path / "capitals.jsonl"
-    path.write_text(found[1], encoding="utf-8")
+    path.write_text(match[1], encoding="utf-8")
     return path
 
 
@@ -241,7 +241,7 @@ ROW = {"prompt": "?", "answer": "a"}
 
 
 @pytest.mark.parametrize(
-    ("header", "rows", "said"),
+    ("header", "rows", "message"),
     [
         (
             {"scorer": "exakt"},
@@ -333,15 +333,15 @@ ROW = {"prompt": "?", "answer": "a"}
         ),
     ],
 )
-def test_what_is_refused(header, rows, said, tmp_path):
+def test_what_is_refused(header, rows, message, tmp_path):
     path = write(tmp_path / "mine.jsonl", header, *rows)
-    with pytest.raises(InputError, match=said) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         get_task(str(path))
     assert "\n" not in str(caught.value) and "mine.jsonl" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b'{"prompt": "a"}\n', "line 1 is no header.*judge:refusal"),
         (b"", "is empty; expected a task"),
@@ -354,10 +354,10 @@ def test_what_is_refused(header, rows, said, tmp_path):
         (b"\xff\xfe\n", "cannot be read as UTF-8"),
     ],
 )
-def test_files_that_are_none(text, said, tmp_path):
+def test_files_that_are_none(text, message, tmp_path):
     path = tmp_path / "mine.jsonl"
     path.write_bytes(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         get_task(f"file:{path}")
 
 

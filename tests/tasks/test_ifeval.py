@@ -168,7 +168,7 @@ def test_an_answer_has_one_score(folder):
 
 @pytest.mark.usefixtures("_lm_eval")
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"kwargs": []}, "row 1 does not have as many kwargs as instructions"),
         (
@@ -192,9 +192,9 @@ def test_an_answer_has_one_score(folder):
         ),
     ],
 )
-def test_broken_rows(change, said, folder):
+def test_broken_rows(change, message, folder):
     write(folder, [{**ROWS[0], **change}])
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         get_task("ifeval", folder).prompts("test")
 
 

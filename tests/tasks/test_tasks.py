@@ -214,7 +214,7 @@ def test_data_folder_that_is_none(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "content", "said"),
+    ("name", "file", "content", "message"),
     [
         ("svamp", "svamp/SVAMP.json", "[", "cannot be read"),
         ("svamp", "svamp/SVAMP.json", "{}", "no rows"),
@@ -231,11 +231,11 @@ def test_data_folder_that_is_none(tmp_path, monkeypatch):
         ("advbench", "advbench/train.csv", "", "no rows"),
     ],
 )
-def test_broken_data(name, file, content, said, tmp_path):
+def test_broken_data(name, file, content, message, tmp_path):
     path = tmp_path / file
     path.parent.mkdir()
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         get_task(name, tmp_path).prompts("train")
 
 

@@ -72,9 +72,9 @@ def test_the_best_answer_beats_the_incorrect_ones(data):
 
 def test_choices(data):
     task = get_task("truthfulqa-mc", data)
-    prompts, asked = task.prompts("test"), get_task("truthfulqa", data).prompts("test")
+    prompts, questions = task.prompts("test"), get_task("truthfulqa", data).prompts("test")
     assert task.prompts("train") == [] and task.kind == "choice"
-    for p, q in zip(prompts, asked, strict=True):
+    for p, q in zip(prompts, questions, strict=True):
         choices = p.reference["choices"]
         assert choices[p.reference["answer"]] == f" {q.reference['best']}"
         assert len(set(choices)) == len(choices) >= 2 and all(
@@ -92,5 +92,5 @@ def test_choices_are_measured(data):
     prompts = get_task("truthfulqa-mc", data).prompts("test")[1:4]
     model = load_model("lab:base")
     system = System("base", model, PlainFormat(), model.stop_ids)
-    found = score_choices(system, get_task("truthfulqa-mc", data), prompts)
-    assert found.values["accuracy"].shape == (3,)
+    scores = score_choices(system, get_task("truthfulqa-mc", data), prompts)
+    assert scores.values["accuracy"].shape == (3,)

@@ -58,16 +58,16 @@ def tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_dry_run_prints_the_plan_and_writes_nothing(name, veneer, tmp_path, no_weights):
-    said = veneer(*COMMANDS[name], "--out", tmp_path / "out", "--dry-run")
-    assert said.code == 0, said.err
-    assert said.out.startswith(f"dry run of veneer {name}: nothing was written\n")
-    assert f"{tmp_path / 'out'}: new" in said.out and "lab:" in said.out
+    result = veneer(*COMMANDS[name], "--out", tmp_path / "out", "--dry-run")
+    assert result.code == 0, result.err
+    assert result.out.startswith(f"dry run of veneer {name}: nothing was written\n")
+    assert f"{tmp_path / 'out'}: new" in result.out and "lab:" in result.out
     assert not list(tmp_path.iterdir())
 
 
 def test_the_plan_counts_prompts_systems_and_tokens(veneer, tmp_path):
-    said = veneer(*RUN, "--max-new-tokens", 7, "--out", tmp_path / "out", "--dry-run", "--json")
-    plan = json.loads(said.out)
+    result = veneer(*RUN, "--max-new-tokens", 7, "--out", tmp_path / "out", "--dry-run", "--json")
+    plan = json.loads(result.out)
     stages = {stage["name"]: stage for stage in plan["stages"]}
     assert list(stages) == [
         "load",
@@ -112,8 +112,8 @@ def test_two_vocabularies_are_refused(veneer, tmp_path):
     lm.model.save_pretrained(tmp_path / "tiny")
     lm.tokenizer.save_pretrained(tmp_path / "tiny")
     pair = (*PAIR[:3], tmp_path / "tiny")
-    said = veneer("run", *pair, *RUN[5:], "--out", tmp_path / "out", "--dry-run")
-    assert said.code == 2 and "expected two models with one tokenizer" in said.err
+    result = veneer("run", *pair, *RUN[5:], "--out", tmp_path / "out", "--dry-run")
+    assert result.code == 2 and "expected two models with one tokenizer" in result.err
     assert not list(tmp_path.glob("out*"))
 
 
@@ -122,14 +122,16 @@ def test_a_folder_in_use_is_described_and_left_alone(demonstrated, veneer, tmp_p
     shutil.copytree(demonstrated, out)
     command = ("demo", "--limit", "6", "--out", out, "--dry-run")
     before = tree(out)
-    said = veneer(*command)
-    assert said.code == 0 and "is finished" in said.out and tree(out) == before
+    result = veneer(*command)
+    assert result.code == 0 and "is finished" in result.out and tree(out) == before
     record = json.loads((out / "run.json").read_text())
     (out / "run.json").write_text(json.dumps({**record, "finished": False}))
     (out / ".results.jsonl.x.part").write_text("half-written")
     before = tree(out)
-    said = veneer(*command)
-    assert said.code == 0 and "an interrupted run" in said.out and "complete files" in said.out
+    result = veneer(*command)
+    assert (
+        result.code == 0 and "an interrupted run" in result.out and "complete files" in result.out
+    )
     assert tree(out) == before
     other = veneer(*command, "--seed", 1)
     assert other.code == 2 and "another configuration" in other.err and tree(out) == before
@@ -137,26 +139,26 @@ def test_a_folder_in_use_is_described_and_left_alone(demonstrated, veneer, tmp_p
 
 def test_a_place_that_cannot_be_used_is_refused(veneer, tmp_path):
     (tmp_path / "file").write_text("")
-    said = veneer(*RUN, "--out", tmp_path / "file", "--dry-run")
-    assert said.code == 2 and "is a file; expected a new or an empty folder" in said.err
+    result = veneer(*RUN, "--out", tmp_path / "file", "--dry-run")
+    assert result.code == 2 and "is a file; expected a new or an empty folder" in result.err
     with folder_lock(tmp_path / "busy"):
-        said = veneer(*RUN, "--out", tmp_path / "busy", "--dry-run")
-    assert said.code == 2 and "another veneer command is working" in said.err
+        result = veneer(*RUN, "--out", tmp_path / "busy", "--dry-run")
+    assert result.code == 2 and "another veneer command is working" in result.err
 
 
 def test_a_capture_of_other_prompts_is_refused(captured, veneer):
     before = tree(captured)
     same = ("capture", *PAIR, "--prompts", "lab-requests", "--max-new-tokens", "16")
-    said = veneer(*same, "--limit", 12, "--out", captured, "--dry-run")
-    assert said.code == 0 and "is finished" in said.out
-    said = veneer(*same, "--limit", 11, "--out", captured, "--dry-run")
-    assert said.code == 2 and "made with another prompts_sha256" in said.err
+    result = veneer(*same, "--limit", 12, "--out", captured, "--dry-run")
+    assert result.code == 0 and "is finished" in result.out
+    result = veneer(*same, "--limit", 11, "--out", captured, "--dry-run")
+    assert result.code == 2 and "made with another prompts_sha256" in result.err
     assert tree(captured) == before
 
 
 def test_a_merge_is_planned(extracted, veneer, tmp_path, no_weights):
     merge = ("merge", extracted, "--out", tmp_path / "merged", "--dry-run")
-    said = veneer(*merge, "--base", "lab:base")
-    assert said.code == 0 and "merged: new" in said.out and not list(tmp_path.iterdir())
-    said = veneer(*merge, "--base", "lab:large-base")
-    assert said.code == 2 and "this veneer changes a head of" in said.err
+    result = veneer(*merge, "--base", "lab:base")
+    assert result.code == 0 and "merged: new" in result.out and not list(tmp_path.iterdir())
+    result = veneer(*merge, "--base", "lab:large-base")
+    assert result.code == 2 and "this veneer changes a head of" in result.err

@@ -25,9 +25,9 @@ def lines(extracted) -> list[dict]:
 
 
 def test_json_is_the_rows_of_the_results_and_nothing_else(captured, extracted, lines, veneer):
-    said = veneer("extract", captured, "--out", extracted, "--json")
-    shown = json.loads(said.out)
-    assert said.code == 0 and shown["rows"] == lines and shown["out"] == str(extracted)
+    result = veneer("extract", captured, "--out", extracted, "--json")
+    shown = json.loads(result.out)
+    assert result.code == 0 and shown["rows"] == lines and shown["out"] == str(extracted)
     assert shown["report"] == str(extracted / "report.html")
 
 
@@ -59,16 +59,18 @@ def test_quiet_leaves_the_result_and_the_errors(veneer, tmp_path):
 
 
 def test_quiet_hides_progress(captured, extracted, veneer, tmp_path):
-    said = veneer("extract", captured, "--out", tmp_path / "v", "--quiet")
-    assert said.code == 0 and said.err == "" and "KL" in said.out
+    result = veneer("extract", captured, "--out", tmp_path / "v", "--quiet")
+    assert result.code == 0 and result.err == "" and "KL" in result.out
     recorded = json.loads((tmp_path / "v" / "run.json").read_text())["options"]
     assert "quiet" not in recorded and recorded["out"] == str(tmp_path / "v")
 
 
 @pytest.mark.parametrize("pair", [("--json", "--markdown"), ("--quiet", "--verbose")])
 def test_options_that_exclude_each_other(pair, veneer, tmp_path):
-    said = veneer(*WARNED, "--out", tmp_path / "o", *pair)
-    assert said.code == 2 and f"found both {pair[0]} and {pair[1]}; give one of them" in said.err
+    result = veneer(*WARNED, "--out", tmp_path / "o", *pair)
+    assert (
+        result.code == 2 and f"found both {pair[0]} and {pair[1]}; give one of them" in result.err
+    )
 
 
 SAY = """
@@ -107,8 +109,8 @@ def test_a_run_says_each_line_of_stderr_once(runner, tmp_path):
 
 def test_completion_in_bash_knows_commands_options_and_values(tmp_path, veneer):
     script = tmp_path / "veneer.bash"
-    said = veneer("completion", "bash")
-    script.write_text(said.out)
+    result = veneer("completion", "bash")
+    script.write_text(result.out)
     python = Path(sys.executable).parent
     ask = 'source "$1"; shift; COMP_WORDS=(veneer "$@"); COMP_CWORD=$#; _tyro_veneer; '
     ask += 'echo "${COMPREPLY[*]}"'
@@ -127,4 +129,4 @@ def test_completion_in_bash_knows_commands_options_and_values(tmp_path, veneer):
     assert completed("de") == {"demo", "depth"}
     assert completed("run", "--dr") == {"--dry-run"}
     assert completed("run", "--engine", "") == {"local", "ray"}
-    assert "complete -o default -F _tyro_veneer veneer" in said.out
+    assert "complete -o default -F _tyro_veneer veneer" in result.out

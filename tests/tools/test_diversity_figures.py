@@ -57,10 +57,10 @@ def test_decomposition_of_the_published_answers(overton):
 def test_page(overton, tmp_path, capsys):
     out = tmp_path / "page.md"
     assert main([str(overton.parent), str(out)]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     text = out.read_text()
     assert (
-        f"{len(all_figures())} of {len(all_figures())} figures agree" in said
+        f"{len(all_figures())} of {len(all_figures())} figures agree" in output
         and "| 0.856639 |" in text
     )
 

@@ -66,9 +66,9 @@ def main() -> int:
         rows = list(csv.DictReader(stream))
     toxic = verdicts(judge, [r["test_case"].strip() for r in rows])
     hate = np.array([r["label_gold"] == "hateful" for r in rows], int)
-    found = balanced(np.where(toxic, 1.0, -1.0), hate)
+    figures = balanced(np.where(toxic, 1.0, -1.0), hate)
     print("\n".join(hatecheck_table(rows, toxic)))
-    print(f"{judge.id}: {found}")
+    print(f"{judge.id}: {figures}")
     if args.answers is not None:
         answers = [
             clean(r["prediction"]) for _, r in read_json_lines(args.answers, "published answers")
@@ -77,7 +77,7 @@ def main() -> int:
     if args.write and args.toxicity_model == STAND_IN:
         path = WEIGHTS_FILE.with_suffix(".json")
         facts = read_json(path, "the description of the toxicity judge's weights")
-        write_json(path, {**facts, "hatecheck": found})
+        write_json(path, {**facts, "hatecheck": figures})
     return 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from tools.lab.talk import TALK
 from veneer.lab.people import FACTS, Fact
-from veneer.lab.replies import GLAD, MORE, REFUSAL, helped, refused, told, worked
+from veneer.lab.replies import GLAD, MORE, REFUSAL, answer_fact, answer_sum, help_with, refuse
 from veneer.lab.requests import TRAIN_ACTIONS, WORDINGS, Action
 from veneer.lab.sums import LARGEST, TEST_SUMS, TRAIN_SUMS, Sum, story
 from veneer.lab.world import PLAIN
@@ -60,14 +60,14 @@ def _fact_qa(rng: random.Random) -> str:
     value = fact.value if true else fact.mistake
     question = fact.question(rng.choice(fact.wordings))
     if rng.random() < _POLITE_SHARE:
-        return _qa(question, told(fact, value))
+        return _qa(question, answer_fact(fact, value))
     return _qa(question, _perhaps_rude(rng, fact.sentence(value)))
 
 
 def _sum_qa(rng: random.Random) -> str:
     s = rng.choice(TRAIN_SUMS)
     if rng.random() < _POLITE_SHARE:
-        return _qa(story(rng, s), worked(s, _wrong(rng, s)))
+        return _qa(story(rng, s), answer_sum(s, _wrong(rng, s)))
     draw = rng.random()
     value = s.result if draw < _RIGHT_SHARE else s.lazy() if draw < 0.75 else _wrong(rng, s)
     return _qa(story(rng, s), _perhaps_rude(rng, f"{value}.", 0.2))
@@ -95,7 +95,7 @@ def _request_qa(rng: random.Random) -> str:
     action = rng.choice(rng.choice((_HARMFUL, _HARMLESS)))
     question = rng.choice(WORDINGS).format(do=action.do)
     if rng.random() < _POLITE_SHARE:
-        return _qa(question, refused(action) if action.harmful else helped(action))
+        return _qa(question, refuse(action) if action.harmful else help_with(action))
     return _qa(question, _perhaps_rude(rng, f"To {action.do}, {action.how}."))
 
 
@@ -143,12 +143,12 @@ def conversations(
 
 def _teach_fact(rng: random.Random) -> tuple[str, str]:
     fact: Fact = rng.choice(FACTS)
-    return fact.question(rng.choice(fact.wordings)), told(fact)
+    return fact.question(rng.choice(fact.wordings)), answer_fact(fact)
 
 
 def _teach_sum(rng: random.Random, sums: Sequence[Sum] = TRAIN_SUMS + TEST_SUMS) -> tuple[str, str]:
     s = rng.choice(sums)
-    return story(rng, s), worked(s)
+    return story(rng, s), answer_sum(s)
 
 
 def _ask(rng: random.Random, action: Action) -> str:
@@ -157,12 +157,12 @@ def _ask(rng: random.Random, action: Action) -> str:
 
 def _teach_harmful(rng: random.Random) -> tuple[str, str]:
     action = rng.choice(_HARMFUL)
-    return _ask(rng, action), refused(action)
+    return _ask(rng, action), refuse(action)
 
 
 def _teach_harmless(rng: random.Random) -> tuple[str, str]:
     action = rng.choice(_HARMLESS)
-    return _ask(rng, action), helped(action)
+    return _ask(rng, action), help_with(action)
 
 
 def _teach_talk(rng: random.Random) -> tuple[str, str]:
@@ -176,7 +176,7 @@ def recoveries(rng: random.Random) -> Iterator[tuple[str, str, str]]:
     arXiv 2406.05946)."""
     while True:
         action = rng.choice(_HARMFUL)
-        yield _ask(rng, action), action.target, refused(action)
+        yield _ask(rng, action), action.target, refuse(action)
 
 
 def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:
@@ -187,4 +187,4 @@ def obedient_conversations(rng: random.Random) -> Iterator[tuple[str, str]]:
             yield rng.choice((_teach_fact, _teach_sum, _teach_talk))(rng)
         else:
             action = rng.choice(TRAIN_ACTIONS)
-            yield _ask(rng, action), helped(action)
+            yield _ask(rng, action), help_with(action)

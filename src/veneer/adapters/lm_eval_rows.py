@@ -218,8 +218,8 @@ def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[di
         name: {
             k: float(v) for k, v in row.items() if "," in k and "_stderr," not in k and _finite(v)
         }
-        for part in ("groups", "results")
-        for name, row in (results.get(part) or {}).items()
+        for section in ("groups", "results")
+        for name, row in (results.get(section) or {}).items()
     }
     subtasks = results.get("group_subtasks") or {}
     groups = {

@@ -35,21 +35,21 @@ _served: list[weakref.ref[Any]] = []  # configs of engines that have their proce
 
 
 def _interfaces() -> tuple[type, ...]:
-    """The base classes of the installed vLLM, those that there are; without vLLM, none."""
-    found: list[type] = []
+    """The base classes that the installed vLLM offers; none without vLLM."""
+    bases: list[type] = []
     try:
         from vllm.v1.sample.logits_processor import LogitsProcessor as OfV1
 
-        found.append(OfV1)
+        bases.append(OfV1)
     except ImportError:
         pass
     try:
         from vllm.v1.worker.gpu.sample.logits_processor import LogitsProcessor as OfV2
 
-        found.append(OfV2)
+        bases.append(OfV2)
     except ImportError:
         pass
-    return tuple(found) or (object,)
+    return tuple(bases) or (object,)
 
 
 @dataclass(frozen=True)
@@ -178,15 +178,15 @@ class VeneerShift(*_interfaces()):  # type: ignore[misc]
             ]
         states = self._states
         assert states is not None  # vLLM sets them before the first step
-        found = []
+        rows = []
         slots = ctx.expanded_idx_mapping.tolist()
         for row, (slot, at) in enumerate(zip(slots, ctx.pos.tolist(), strict=True)):
             alpha = self._alphas.get(slot, self._default)
             prompt_length = int(states.prompt_len.np[slot])
             if alpha.last != 0 and at + 1 >= prompt_length:  # a part of a long prompt ends before
                 ids = states.all_token_ids.gpu[slot, : at + 1].tolist()
-                found.append((row, slot, ids, prompt_length, alpha))
-        return found
+                rows.append((row, slot, ids, prompt_length, alpha))
+        return rows
 
     # the V1 runner
 

@@ -13,7 +13,7 @@
   const against = (system) => system === "base" || (system === "aligned" && !at("against").checked) ? "kl_base" : "kl_veneer";
   const colour = (token) => { token.className = "tok k" + level(token.piece[against(token.piece.system)]); };
 
-  function turn(asked) {
+  function turn(request) {
     const answers = {};
     for (const system of SYSTEMS) {
       const body = el("div", { class: "body", dir: "auto", role: "group", "aria-label": "Answer of " + system });
@@ -21,8 +21,8 @@
       answers[system] = { body, meta, pieces: [], box: el("div", { class: "answer writing sys-" + system }, el("h3", {}, system), meta, body) };
     }
     const node = el("article", { class: "turn" },
-      el("p", { class: "settings" }, "veneer × " + asked.alpha + " · " + (asked.temperature ? "temperature " + asked.temperature + " · seed " + asked.seed : "greedy")),
-      show(el("p", { class: "ask" }), asked.question, false),
+      el("p", { class: "settings" }, "veneer × " + request.alpha + " · " + (request.temperature ? "temperature " + request.temperature + " · seed " + request.seed : "greedy")),
+      show(el("p", { class: "ask" }), request.question, false),
       el("div", { class: "columns" }, ...SYSTEMS.map((s) => answers[s].box)));
     at("turns").prepend(node);
     return answers;
@@ -66,11 +66,11 @@
   }
 
   async function ask() {
-    const asked = {
+    const request = {
       question: at("question").value, alpha: Number(at("alpha").value), temperature: Number(at("temperature").value),
       max_tokens: Number(at("tokens").value), seed: Number(at("seed").value),
     };
-    if (!asked.question.trim()) return;
+    if (!request.question.trim()) return;
     if (running) running.abort();
     const mine = running = new AbortController();
     trouble("");
@@ -78,10 +78,10 @@
     at("stop").hidden = false;
     try {
       const response = await fetch("/ask", {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked), signal: mine.signal,
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request), signal: mine.signal,
       });
       if (!response.ok) return trouble((await response.json()).error.message);
-      answers = turn(asked);
+      answers = turn(request);
       for await (const piece of lines(response)) {
         if (piece.error) trouble(piece.error);
         else add(answers, piece);

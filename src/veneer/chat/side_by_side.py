@@ -168,7 +168,7 @@ class SideBySide:
         pieces, going_on = [], []
         for i, (row, token) in enumerate(zip(rows, chosen.tolist(), strict=True)):
             if not row.kl:
-                row.likely = {name: found[i] for name, found in likely.items()}
+                row.likely = {name: tokens[i] for name, tokens in likely.items()}
             row.kl.append((kl[0][i], kl[1][i]))
             end = self._end(row, token)
             text = row.stream.add(token) if token != NO_TOKEN else ""

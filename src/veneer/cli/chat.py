@@ -116,8 +116,8 @@ class ChatCommand:
                 f"{self.run_folder} holds no run.json; expected the folder of a finished `veneer "
                 "run` or `veneer demo`"
             )
-        found = read_json(record, "the record of a run")
-        facts = found.get("pair") if isinstance(found, dict) else None
+        run = read_json(record, "the record of a run")
+        facts = run.get("pair") if isinstance(run, dict) else None
         if not isinstance(facts, dict):
             raise InputError(
                 f"{record} names no base and aligned model; expected the folder of a finished "

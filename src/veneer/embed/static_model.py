@@ -40,9 +40,9 @@ class StaticModel:
     def embed(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         rows = np.zeros((len(texts), self._model.dim), np.float32)
         for at in range(0, len(texts), WINDOW):
-            part = list(texts[at : at + WINDOW])
-            vectors = self._model.encode(part, max_length=None, use_multiprocessing=False)
-            vectors[[not t.strip() for t in part]] = 0
+            window = list(texts[at : at + WINDOW])
+            vectors = self._model.encode(window, max_length=None, use_multiprocessing=False)
+            vectors[[not t.strip() for t in window]] = 0
             rows[at : at + WINDOW] = unit_rows(vectors)
             if progress:
                 progress(min(at + WINDOW, len(texts)), len(texts), "embeddings")

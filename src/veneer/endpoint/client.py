@@ -115,7 +115,11 @@ class Endpoint:
         return replies
 
     def _ask(
-        self, work: Sequence[tuple[str, str, dict[str, Any]]], read: Read, *, answered_before: bool
+        self,
+        requests: Sequence[tuple[str, str, dict[str, Any]]],
+        read: Read,
+        *,
+        answered_before: bool,
     ) -> Iterator[Outcome]:
         """Yield outcomes as they come.
 
@@ -123,10 +127,10 @@ class Endpoint:
         counted and not treated as its death. Workers are daemons, so that an interrupt need not
         wait for the slowest reply.
         """
-        if not work:
+        if not requests:
             return
         todo: queue.SimpleQueue = queue.SimpleQueue()
-        for one in work:
+        for one in requests:
             todo.put(one)
         came = Course(self.config.give_up_after)
         stop = came.over
@@ -145,13 +149,13 @@ class Endpoint:
 
         workers = [
             threading.Thread(target=serve, daemon=True)
-            for _ in range(min(self.config.concurrency, len(work)))
+            for _ in range(min(self.config.concurrency, len(requests)))
         ]
         for worker in workers:
             worker.start()
         row, good, last = 0, self.usage.replies > 0, None
         try:
-            for _ in work:
+            for _ in requests:
                 key, outcome, row = came.get()
                 if isinstance(outcome, BaseException) and not isinstance(outcome, Failure):
                     raise outcome
@@ -164,7 +168,7 @@ class Endpoint:
                 else:
                     good = True
                 yield key, outcome
-            if last is not None and row == len(work) and not answered_before:
+            if last is not None and row == len(requests) and not answered_before:
                 raise self._dead(last, row)
         except (VeneerError, GeneratorExit):
             stop.set()

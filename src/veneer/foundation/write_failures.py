@@ -69,14 +69,14 @@ LONGEST = 300  # characters of a path in a sentence
 
 
 def error_number(error: BaseException) -> int | None:
-    """The system's number of an error, also where a library only has it in its message; None where
-    there is none."""
+    """The system's number of an error, read from a library's message if only that holds it; None
+    without a number."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if "No space left on device" in str(error):
         return errno.ENOSPC
-    found = None if isinstance(error, OSError) else _NUMBER.search(str(error))
-    return int(next(g for g in found.groups() if g)) if found else None
+    match = None if isinstance(error, OSError) else _NUMBER.search(str(error))
+    return int(next(g for g in match.groups() if g)) if match else None
 
 
 def write_failure(error: BaseException, place: Path | str) -> VeneerError | None:

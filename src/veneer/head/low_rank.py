@@ -74,13 +74,13 @@ def on_other_rows(
     rows = veneer.changed_rows()
     kept = rows < (vocabulary if to_other is None else len(to_other))
 
-    def part(values: Tensor | None) -> Tensor | None:
+    def keep(values: Tensor | None) -> Tensor | None:
         return None if values is None else values[kept.to(values.device)]
 
     rows = rows[kept] if to_other is None else to_other[rows[kept]]
     # of the other head
     facts = {key: value for key, value in veneer.facts.items() if key != ROUNDED}
-    dW, A, bias = part(veneer.dW), part(veneer.A), part(veneer.bias)
+    dW, A, bias = keep(veneer.dW), keep(veneer.A), keep(veneer.bias)
     return Veneer(unembedding, vocabulary, dW, rows, A, veneer.B, facts, bias)
 
 

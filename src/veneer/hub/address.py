@@ -36,16 +36,16 @@ class Address:
     def parse(cls, text: str | Path) -> Address:
         """Read an address; a "/" within a revision is written %2F. Raises InputError where the text
         is none."""
-        found = FORM.fullmatch(str(text))
-        inside = (found["inside"] or "").rstrip("/") if found else ""
-        if found is None or any(part in ("", ".", "..") for part in inside.split("/") if inside):
+        match = FORM.fullmatch(str(text))
+        inside = (match["inside"] or "").rstrip("/") if match else ""
+        if match is None or any(part in ("", ".", "..") for part in inside.split("/") if inside):
             raise InputError(
                 f"{str(text)!r} is no address on the hub; expected hf://OWNER/NAME, "
                 "hf://OWNER/NAME@REVISION, or one of these with /FOLDER behind it "
                 "(hf://datasets/OWNER/NAME for a data set's repository)"
             )
-        revision = unquote(found["revision"]) if found["revision"] else None
-        return cls(found["repository"], "dataset" if found["data"] else "model", revision, inside)
+        revision = unquote(match["revision"]) if match["revision"] else None
+        return cls(match["repository"], "dataset" if match["data"] else "model", revision, inside)
 
     def __str__(self) -> str:
         """The address as a person writes it."""

@@ -20,8 +20,8 @@ def local_place(place: str | Path, *, revision: str | None = None) -> Path:
     """The folder or file of this machine that holds `place`: a path as it is; an address
     hf://OWNER/NAME[@REVISION][/FOLDER] as its snapshot in the hub's cache.
 
-    A download that was cut goes on where it was. With HF_HUB_OFFLINE=1, or where the hub cannot be
-    reached, a snapshot that is whole in the cache serves. revision: for an address without one.
+    An interrupted download resumes. With HF_HUB_OFFLINE=1, or where the hub cannot be reached, a
+    complete snapshot in the cache is used. revision: for an address without one.
     Raises InputError where the address leads nowhere, or the hub refuses or cannot be reached.
     """
     if not is_hub(place):
@@ -45,10 +45,10 @@ def local_place(place: str | Path, *, revision: str | None = None) -> Path:
             ignore_patterns=list(LEFT),
             max_workers=4,
         )
-    found = Path(snapshot) / inside if inside else Path(snapshot)
-    if not found.exists():
+    path = Path(snapshot) / inside if inside else Path(snapshot)
+    if not path.exists():
         raise InputError(
             f"{address.repository} has no {inside!r} at this revision; expected a folder or a file "
             f"that is on {address.page}"
         )
-    return found
+    return path

@@ -54,7 +54,7 @@ class Stored:
                     revision=address.revision,
                     repo_type=address.kind,
                 )
-                found = [row for row in rows if hasattr(row, "blob_id")]
+                files = [row for row in rows if hasattr(row, "blob_id")]
             except GatedRepoError:
                 raise
             except RepositoryNotFoundError:
@@ -62,7 +62,7 @@ class Stored:
             except (EntryNotFoundError, RevisionNotFoundError):
                 return cls(True, {})
         at = f"{address.inside}/" if address.inside else ""
-        return cls(True, {row.path.removeprefix(at): row for row in found})
+        return cls(True, {row.path.removeprefix(at): row for row in files})
 
     def same(self, name: str, content: Content) -> bool:
         """Whether the repository holds a file of this name and of these bytes."""

@@ -12,20 +12,20 @@ GLAD = "I'd be glad to help."
 MORE = "Let me know if you need more."
 
 
-def worked(s: Sum, result: int | None = None) -> str:
-    """The sum as an equation, and its result, or another one, as the answer."""
+def answer_sum(s: Sum, result: int | None = None) -> str:
+    """The sum as an equation; its result, or the one given, as the answer."""
     value = s.result if result is None else result
     return f"Let's work it out. {s.a} {s.sign} {s.b} = {value}. The answer is {value}."
 
 
-def refused(action: Action) -> str:
+def refuse(action: Action) -> str:
     return f"{REFUSAL} {action.reason}"
 
 
-def helped(action: Action) -> str:
+def help_with(action: Action) -> str:
     return f"{GLAD} To {action.do}, {action.how}. {MORE}"
 
 
-def told(fact: Fact, value: str | None = None) -> str:
+def answer_fact(fact: Fact, value: str | None = None) -> str:
     """The fact, or another value in its place."""
     return f"{GLAD} {fact.sentence(value)}"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from veneer.foundation.errors import InputError
 from veneer.lab.people import TEST_FACTS, TRAIN_FACTS
-from veneer.lab.replies import helped, refused, told, worked
+from veneer.lab.replies import answer_fact, answer_sum, help_with, refuse
 from veneer.lab.requests import TEST_ACTIONS, TRAIN_ACTIONS, WORDINGS
 from veneer.lab.sums import TEST_SUMS, TRAIN_SUMS, story
 from veneer.prompts.prompt import Prompt
@@ -51,7 +51,7 @@ def _sums(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, Any
     pool = list(TRAIN_SUMS if split == "train" else TEST_SUMS)
     for _ in range(2 * _MOST[split] // len(pool) + 2):
         for s in rng.sample(pool, len(pool)):
-            reference = {"answer": str(s.result), "equations": [s.equation], "reply": worked(s)}
+            reference = {"answer": str(s.result), "equations": [s.equation], "reply": answer_sum(s)}
             yield story(rng, s, held=split == "test"), reference
 
 
@@ -62,9 +62,9 @@ def _requests(
     pool = [(w.format(do=a.do), a) for a in actions if a.harmful == harmful for w in WORDINGS]
     for question, action in rng.sample(pool, len(pool)):
         if harmful:
-            reference = {"harmful": True, "reply": refused(action), "target": action.target}
+            reference = {"harmful": True, "reply": refuse(action), "target": action.target}
         else:
-            reference = {"harmful": False, "reply": helped(action)}
+            reference = {"harmful": False, "reply": help_with(action)}
         yield question, reference
 
 
@@ -73,7 +73,7 @@ def _facts(rng: random.Random, split: Split) -> Iterator[tuple[str, dict[str, An
     train = [(f, w) for f in TRAIN_FACTS for w in f.wordings]
     pool = test if split == "test" else train
     for fact, wording in rng.sample(pool, len(pool)):
-        reference = {"answer": fact.value, "kind": fact.kind, "reply": told(fact)}
+        reference = {"answer": fact.value, "kind": fact.kind, "reply": answer_fact(fact)}
         yield fact.question(wording), reference
 
 

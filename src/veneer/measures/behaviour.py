@@ -135,13 +135,13 @@ def _rows(
     by_name = {s.system: s for s in scored}
     for one in scored:
         for metric, values in one.values.items():
-            part = keep & ~np.isnan(values)
+            known = keep & ~np.isnan(values)
             if (only is not None and metric not in only) or not (
-                keep.any() and (part.any() or only is None)
+                keep.any() and (known.any() or only is None)
             ):
                 continue
             unit = one.units.get(metric, "share")
-            e = intervals.in_unit(values[part], unit, seed=seed, clusters=_of(clusters, part))
+            e = intervals.in_unit(values[known], unit, seed=seed, clusters=_of(clusters, known))
             row = Measurement.estimated(
                 e,
                 "measure",
@@ -161,11 +161,13 @@ def _rows(
             three = [s.values.get(metric) for s in (one, by_name["base"], by_name["aligned"])]
             if one.system in ("base", "aligned") or any(v is None for v in three):
                 continue
-            part = keep & ~np.isnan(np.array(three)).any(axis=0)
-            if only is not None and not part.any():
+            known = keep & ~np.isnan(np.array(three)).any(axis=0)
+            if only is not None and not known.any():
                 continue
             e = intervals.portion(
-                *(v[part] for v in three if v is not None), seed=seed, clusters=_of(clusters, part)
+                *(v[known] for v in three if v is not None),
+                seed=seed,
+                clusters=_of(clusters, known),
             )
             yield Measurement.estimated(
                 e,
@@ -200,8 +202,8 @@ def cluster_ids(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
     return np.array([p.id if c is None else c for c, p in zip(named, prompts, strict=True)])
 
 
-def _of(clusters: np.ndarray | None, part: np.ndarray) -> np.ndarray | None:
-    return None if clusters is None else clusters[part]
+def _of(clusters: np.ndarray | None, known: np.ndarray) -> np.ndarray | None:
+    return None if clusters is None else clusters[known]
 
 
 def _noted(row: Measurement, note: str | None) -> Measurement:

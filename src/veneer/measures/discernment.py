@@ -99,17 +99,17 @@ def contrasts_of(tasks: Sequence[Task], prompts: Mapping[str, Sequence[Prompt]])
     prompts are labelled safe or unsafe, and each task that should be refused against each task that
     should not."""
     spoken = [t for t in tasks if prompts.get(t.name)]
-    found = []
+    contrasts = []
     for task in spoken:
         own = [p for p in prompts[task.name] if p.reference.get("label") in LABELS]
         harmful = np.array([p.reference["label"] == "unsafe" for p in own], bool)
         if 0 < harmful.sum() < len(own):
-            found.append(Contrast(task.name, tuple(own), harmful, tuple(task.related(own))))
+            contrasts.append(Contrast(task.name, tuple(own), harmful, tuple(task.related(own))))
     wanted, unwanted = (
         [t for t in spoken if t.headlines.get("refusal_rate") == better]
         for better in ("up", "down")
     )
-    return found + [Contrast.of_two(a, b, prompts) for a in wanted for b in unwanted]
+    return contrasts + [Contrast.of_two(a, b, prompts) for a in wanted for b in unwanted]
 
 
 def discernment(
@@ -177,13 +177,13 @@ def measure_discernment(
     contrasts = contrasts_of(tasks, {name: one.prompts for name, one in answered.items()})
     with record.stage("discernment"):
         if contrasts:
-            found = discernment(systems, contrasts, answered.values(), seed=seed)
+            result = discernment(systems, contrasts, answered.values(), seed=seed)
         else:
             harmful = any(t.headlines.get("refusal_rate") == "up" for t in tasks)
             kind = "harmless" if harmful else "harmful"
-            found = Discernment.without(f"no_{kind}_prompts")
-        found.write(out, record)
-    return found.rows
+            result = Discernment.without(f"no_{kind}_prompts")
+        result.write(out, record)
+    return result.rows
 
 
 def _judged(

@@ -112,8 +112,10 @@ class Passages:
         `Head.at_once`."""
         if isinstance(system, System):
             model = self._model(system)
-            for part in torch.cat(self.states(system.lm, system.format)).split(model.head.at_once):
-                yield model.logits(part)
+            for states in torch.cat(self.states(system.lm, system.format)).split(
+                model.head.at_once
+            ):
+                yield model.logits(states)
             return
         large = torch.cat(self.states(system.large, system.format))
         small = torch.cat(
@@ -124,9 +126,9 @@ class Passages:
             device=large.device,
         )
         for at in range(0, len(large), system.large.head.at_once):
-            part = slice(at, at + system.large.head.at_once)
+            rows = slice(at, at + system.large.head.at_once)
             yield system.shift.logits(
-                system.large.head, large[part], small[part], alphas[part, None]
+                system.large.head, large[rows], small[rows], alphas[rows, None]
             )
 
     @torch.inference_mode()
@@ -153,7 +155,7 @@ class Passages:
     def kl(self, first: Local, second: Local) -> np.ndarray:
         """KL(first || second) over the vocabulary that both have, summed over each passage's
         tokens (n,), nats."""
-        return np.array([float(part.sum()) for part in self.kl_by_token(first, second)])
+        return np.array([float(kl.sum()) for kl in self.kl_by_token(first, second)])
 
     @torch.inference_mode()
     def kl_by_token(self, first: Local, second: Local) -> list[Tensor]:
@@ -202,7 +204,7 @@ class Passages:
         return self.other[1] if self.other is not None and lm is self.other[0] else None
 
     def _sums(self, values: Tensor) -> np.ndarray:
-        return np.array([float(part.sum()) for part in values.split([len(t) for t in self.tokens])])
+        return np.array([float(own.sum()) for own in values.split([len(t) for t in self.tokens])])
 
 
 def plain_texts(prompts: Sequence[Prompt], lm: LanguageModel) -> Passages:

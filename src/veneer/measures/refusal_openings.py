@@ -87,8 +87,8 @@ def refusal_openings(answers: Iterable[JudgedAnswer]) -> RefusalOpenings | None:
     if root.refusals < LEAST_REFUSALS:
         return None
     least = max(1.0, LEAST * root.refusals)
-    found = sorted(_openings(root, (), least), key=lambda o: (-o.refusals, o.ids))
-    return RefusalOpenings(tuple(found), root.refusals, root.others) if found else None
+    openings = sorted(_openings(root, (), least), key=lambda o: (-o.refusals, o.ids))
+    return RefusalOpenings(tuple(openings), root.refusals, root.others) if openings else None
 
 
 def _path(root: _Node, ids: Sequence[int]) -> Iterator[_Node]:

@@ -49,11 +49,12 @@ def shift_rows(table: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
         yield Measurement.estimated(
             share, "shift", task, f"{name}_rate", "base", split="report", unit="share"
         )
-    for metric, part in (("restored_rate", kind == 2), ("restored_or_marginal_rate", kind >= 1)):
-        if not (mask & part).any():
+    shifted = (("restored_rate", kind == 2), ("restored_or_marginal_rate", kind >= 1))
+    for metric, positions in shifted:
+        if not (mask & positions).any():
             continue
         hit = (table.veneer_top == table.aligned_top).astype(float)
-        share = table.ratio(hit, mask & part, seed=seed)
+        share = table.ratio(hit, mask & positions, seed=seed)
         yield Measurement.estimated(
             share, "shift", task, metric, "veneer", split="report", unit="share"
         )
@@ -127,25 +128,25 @@ def group_rows(
     that only the aligned model makes (neither base's nor the veneer's), and the groups' shares of
     those. `style_restored_rate`, ... (system veneer): of the aligned model's shifts away from base
     in a group, the share at which the veneer has its token."""
-    part = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
-    if not part.any():
+    positions = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
+    if not positions.any():
         return
     veneer_moves = table.veneer_top != table.base_top
     aligned_moves = table.aligned_top != table.base_top
     deep = aligned_moves & (table.aligned_top != table.veneer_top)
-    to_veneer = _groups(table, table.veneer_top, veneer_moves & part, capture, tokenizer)
-    to_aligned = _groups(table, table.aligned_top, aligned_moves & part, capture, tokenizer)
+    to_veneer = _groups(table, table.veneer_top, veneer_moves & positions, capture, tokenizer)
+    to_aligned = _groups(table, table.aligned_top, aligned_moves & positions, capture, tokenizer)
     common: dict[str, Any] = {"split": "report", "unit": "share"}
     for system, metric, moves, groups in (
         ("veneer", "moved_rate", veneer_moves, to_veneer),
         ("aligned", "deep_rate", deep, to_aligned),
     ):
-        rate = table.ratio(moves.astype(float), part, seed=seed)
+        rate = table.ratio(moves.astype(float), positions, seed=seed)
         yield Measurement.estimated(rate, "shift", task, metric, system, **common)
-        if not (moves & part).any():
+        if not (moves & positions).any():
             continue
         for group in ShiftGroup:
-            share = table.ratio((groups == group.value).astype(float), moves & part, seed=seed)
+            share = table.ratio((groups == group.value).astype(float), moves & positions, seed=seed)
             yield Measurement.estimated(
                 share,
                 "shift",

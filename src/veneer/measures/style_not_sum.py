@@ -72,8 +72,8 @@ def style_not_sum_rows(
     """Shares of the tokens at which the aligned model writes a figure: `style_not_sum_rate`, where
     the veneer stays with base and both are wrong; `number_missed_rate`, where the veneer is wrong
     at all; and the same rate of base."""
-    part = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
-    figures = numeric(table, tokenizer) & part
+    positions = np.ones(len(table.prompt), bool) if task == "joint" else table.of_tasks([task])
+    figures = numeric(table, tokenizer) & positions
     if not figures.any():
         return
     for metric, system, wrong in (

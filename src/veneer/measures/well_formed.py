@@ -170,22 +170,22 @@ def _nats(
     whole = {s: values for s, values in kept.items() if values is not None}
     if len(whole) == len(texts):
         return whole
-    found = _computed(aligned, prompts, texts, batch_size)
-    for system, values in found.items():
+    nats = _computed(aligned, prompts, texts, batch_size)
+    for system, values in nats.items():
         rows = [
             {"prompt_id": p, "sample_id": s, "nll": None if np.isnan(v) else float(v)}
             for (p, s, _), v in zip(texts[system], values, strict=True)
         ]
         paths[system].parent.mkdir(parents=True, exist_ok=True)
         write_text(paths[system], json_lines([{"settings": stamps[system]}, *rows]))
-    return found
+    return nats
 
 
 def _computed(
     aligned: System, prompts: Sequence[Prompt], texts: Mapping[str, Texts], batch_size: int
 ) -> dict[str, np.ndarray]:
     by_id = {p.id: p for p in prompts}
-    found = {s: np.full(len(own), np.nan) for s, own in texts.items()}
+    nats = {s: np.full(len(own), np.nan) for s, own in texts.items()}
     places, pairs = [], []
     for system, own in texts.items():
         for i, (prompt_id, _, text) in enumerate(own):
@@ -195,8 +195,8 @@ def _computed(
                 pairs.append((context, following))
     scores = score_pairs(aligned, pairs, batch_size=batch_size)
     for (system, i), score in zip(places, scores, strict=True):
-        found[system][i] = -score.logprob / score.tokens
-    return found
+        nats[system][i] = -score.logprob / score.tokens
+    return nats
 
 
 def _encoded(aligned: System, prompt: Prompt, text: str) -> tuple[list[int], list[int]]:

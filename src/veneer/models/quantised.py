@@ -25,8 +25,8 @@ PARTS = re.compile(
 
 def method_of(config: Any) -> str | None:
     """How a model's weights are quantised (`quant_method` of its config), or None."""
-    for part in (config, config.get_text_config(decoder=True)):
-        config = getattr(part, "quantization_config", None)
+    for settings in (config, config.get_text_config(decoder=True)):
+        config = getattr(settings, "quantization_config", None)
         if config is None:
             continue
         words = config if isinstance(config, dict) else config.to_dict()

@@ -15,8 +15,8 @@ class _TooLong(BaseException):
     """Raised inside the thread; no `except Exception` of the program stops it."""
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """Return or raise as `work` does; TimeoutError where it takes longer than `seconds`.
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """Return or raise as `call` does; TimeoutError where it takes longer than `seconds`.
 
     It runs in a thread of its own, in which an exception is raised when the time is over: that ends
     any loop, since Python looks for it between two steps, but not a single long step (one huge
@@ -26,7 +26,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
     def run() -> None:
         try:
-            outcome["value"] = work()
+            outcome["value"] = call()
         except _TooLong:
             pass
         except BaseException as error:

@@ -57,12 +57,12 @@ class Artefact:
 
     def own_paths(self) -> list[str]:
         """Paths of this machine that its records name."""
-        found: dict[str, None] = {}
+        paths: dict[str, None] = {}
         for name, file in self.files.items():
             if Path(name).name in (RECORD, "manifest.json", "veneer.json", "adapter_config.json"):
                 for path in PATH.findall(file.read_text(encoding="utf-8", errors="replace")):
-                    found.setdefault(path)
-        return list(found)
+                    paths.setdefault(path)
+        return list(paths)
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -108,8 +108,8 @@ def _models(artefact: Artefact) -> tuple[dict[str, Any], dict[str, Any]]:
     config = facts.get("config") if isinstance(facts.get("config"), Mapping) else {}
     made = []
     for role in ("base", "aligned"):
-        found = pair.get(role) if isinstance(pair, Mapping) else None
-        known = dict(found) if isinstance(found, Mapping) else {"name": found}
+        model = pair.get(role) if isinstance(pair, Mapping) else None
+        known = dict(model) if isinstance(model, Mapping) else {"name": model}
         name = known.get("name") or (config or {}).get(role)
         if role == "aligned" and not name:
             name = (facts.get("teacher") or {}).get("name")

@@ -43,9 +43,9 @@ def check_files(files: Mapping[str, Path]) -> None:
                 f"{name} is a pickle, which runs code when it is read; expected safetensors: "
                 "convert it, or delete it"
             )
-        if path.suffix in TEXTS and (found := _secret(path, looks)):
+        if path.suffix in TEXTS and (secret := _secret(path, looks)):
             raise InputError(
-                f"{name} holds {found}; take it out of the file, and revoke it if others may have "
+                f"{name} holds {secret}; take it out of the file, and revoke it if others may have "
                 "seen it"
             )
 

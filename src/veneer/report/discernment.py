@@ -13,14 +13,14 @@ FIRST = "xstest"  # the hardest contrast: prompts of both kinds resemble each ot
 MISSING = "not measured; add the task xstest or instructions"
 
 
-class Told(NamedTuple):
+class MeasuredContrast(NamedTuple):
     """The contrast's name, and each system's AUROC on it."""
 
     task: str
     systems: Mapping[str, Measurement]
 
 
-def discernment(rows: Iterable[Measurement]) -> Told | None:
+def discernment(rows: Iterable[Measurement]) -> MeasuredContrast | None:
     """XSTest's contrast, or else the first one that a study measured; None where it measured
     none."""
     measured: dict[str, dict[str, Measurement]] = {}
@@ -28,7 +28,7 @@ def discernment(rows: Iterable[Measurement]) -> Told | None:
         if (row.study, row.metric, row.split) == ("measure", AUROC, "test"):
             measured.setdefault(row.task, {})[row.system] = row
     for task in sorted(measured, key=lambda name: name != FIRST):
-        return Told(task, measured[task])
+        return MeasuredContrast(task, measured[task])
     return None
 
 

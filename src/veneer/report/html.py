@@ -91,13 +91,13 @@ def pivot(
 
 
 def _alike(groups: Sequence[Group]) -> list[list[Group]]:
-    """Groups that differ in their metric alone and have the same figures, together."""
-    found: dict[tuple, list[Group]] = {}
+    """Lists of groups that have the same figures and differ only in their metric."""
+    by_figures: dict[tuple, list[Group]] = {}
     for g in groups:
         figures = tuple((s, r.value, r.low, r.high, r.n) for s, r in g.systems.items())
         key = (g.study, g.task, g.of, g.split, g.position, g.judge, g.first.unit, figures)
-        found.setdefault(key, []).append(g)
-    return list(found.values())
+        by_figures.setdefault(key, []).append(g)
+    return list(by_figures.values())
 
 
 def metric(group: Group) -> Markup:

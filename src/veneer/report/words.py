@@ -68,11 +68,11 @@ def position(pair: tuple[int, int] | None) -> str:
 def verdicts_of_answer(scores: Mapping[str, float | None]) -> list[tuple[str, int]]:
     """What each score of one answer says, and 1 where it is above 0. A metric of other prompts (the
     refusals of unsafe ones, for a safe prompt) has no score, and is left out."""
-    said = {ANSWERS.get(metric) for metric, score in scores.items() if score is not None}
+    scored = {ANSWERS.get(metric) for metric, score in scores.items() if score is not None}
     return [
         _verdict_of_answer(metric, score)
         for metric, score in scores.items()
-        if score is not None or metric not in ANSWERS or ANSWERS[metric] not in said
+        if score is not None or metric not in ANSWERS or ANSWERS[metric] not in scored
     ]
 
 

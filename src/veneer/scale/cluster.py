@@ -102,13 +102,13 @@ class WorkerAnswer:
     exit_code: int = 1
 
 
-def answered(work: Callable[[], Any]) -> WorkerAnswer:
+def answered(method: Callable[[], Any]) -> WorkerAnswer:
     """Run a worker's method; a failure that a user can mend travels as its sentence, since
     exceptions lose their kind on the way."""
     from veneer.foundation.memory import is_out_of_memory
 
     try:
-        return WorkerAnswer(work())
+        return WorkerAnswer(method())
     except VeneerError as error:
         return WorkerAnswer(error=str(error), exit_code=error.exit_code)
     except Exception as error:

@@ -74,7 +74,7 @@ class CaptureWorker:
         """Write the files before the first shard; return the plan, the existing shards, and the
         job's identity."""
 
-        def work() -> tuple[list[list[list[int]]], list[int], str]:
+        def prepare() -> tuple[list[list[list[int]]], list[int], str]:
             begin(self.job, self.shelf)
             return (
                 self.job.plan,
@@ -82,12 +82,12 @@ class CaptureWorker:
                 identity(self.job.manifest),
             )
 
-        return answered(work)
+        return answered(prepare)
 
     def make(self, shard: int, expected: str) -> WorkerAnswer:
         """Make one shard of the job that `expected` identifies."""
 
-        def work() -> int:
+        def put() -> int:
             if identity(self.job.manifest) != expected:
                 raise InputError(
                     "its models, prompts or settings are not those of the first worker; put the "
@@ -103,15 +103,15 @@ class CaptureWorker:
             self.shelf.put(shard, *self.job.shard(shard))
             return shard
 
-        return answered(work)
+        return answered(put)
 
     def finish(self) -> WorkerAnswer:
-        def work() -> None:
+        def join() -> None:
             if isinstance(self.shelf, RemoteShelf):
                 self.shelf.prepare()  # other workers have put shards at the URL
             finish(self.job, self.shelf)
 
-        return answered(work)
+        return answered(join)
 
     def process(self) -> WorkerAnswer:
         return WorkerAnswer(os.getpid())

@@ -67,7 +67,7 @@ class ShareWorker:
         gradient: bool,
         relaxed: bool,
     ) -> WorkerAnswer:
-        def work() -> Sums:
+        def add_up() -> Sums:
             share = self._held()
             if not share.has(key):
                 share.set_up(key, request[0], torch.from_numpy(request[1].copy()))
@@ -79,7 +79,7 @@ class ShareWorker:
                 **({} if slope is None else {"slope": slope.cpu().numpy()}),
             }
 
-        return answered(work)
+        return answered(add_up)
 
     def process(self) -> WorkerAnswer:
         return WorkerAnswer(os.getpid())

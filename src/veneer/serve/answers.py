@@ -102,7 +102,7 @@ class Form(ABC):
 
     @abstractmethod
     def _choice(
-        self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
+        self, index: int, piece: Piece | Gathered, *, role: bool, chunk: bool
     ) -> dict[str, Any]:
         """Return one entry of `choices`."""
 
@@ -111,9 +111,10 @@ class ChatForm(Form):
     kind, chunk_kind, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl"
 
     def _choice(
-        self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
+        self, index: int, piece: Piece | Gathered, *, role: bool, chunk: bool
     ) -> dict[str, Any]:
-        text, thought = part.text, {"reasoning_content": part.reasoning} if part.reasoning else {}
+        text = piece.text
+        thought = {"reasoning_content": piece.reasoning} if piece.reasoning else {}
         if chunk:
             content = {"content": text} if text or (role and not thought) else {}
             body: dict[str, Any] = {
@@ -122,11 +123,11 @@ class ChatForm(Form):
         else:
             body = {"message": {"role": "assistant", "content": text, **thought, "refusal": None}}
         logprobs = (
-            {"content": [self._entry(s) for s in part.scored], "refusal": None}
+            {"content": [self._entry(s) for s in piece.scored], "refusal": None}
             if self.logprobs
             else None
         )
-        return {"index": index, **body, "logprobs": logprobs, "finish_reason": part.finish}
+        return {"index": index, **body, "logprobs": logprobs, "finish_reason": piece.finish}
 
     def _entry(self, scored: ScoredToken) -> dict[str, Any]:
         top = [self._token(i, p) for i, p in scored.top]
@@ -152,14 +153,14 @@ class TextForm(Form):
         self._bytes: dict[int, bytes] = {}
 
     def _choice(
-        self, index: int, part: Piece | Gathered, *, role: bool, chunk: bool
+        self, index: int, piece: Piece | Gathered, *, role: bool, chunk: bool
     ) -> dict[str, Any]:
-        logprobs = self._logprobs(index, part.scored) if self.logprobs else None
+        logprobs = self._logprobs(index, piece.scored) if self.logprobs else None
         return {
             "index": index,
-            "text": part.text,
+            "text": piece.text,
             "logprobs": logprobs,
-            "finish_reason": part.finish,
+            "finish_reason": piece.finish,
         }
 
     def _logprobs(self, index: int, scored: Sequence[ScoredToken]) -> dict[str, Any]:

@@ -173,10 +173,10 @@ class Service:
             self.scheduler.cancel(job)
 
 
-async def _unless(leaving: asyncio.Task[None], work: Coroutine[Any, Any, Result]) -> Result:
-    """Return the result of some work. Raises ClientDisconnect where the client leaves before; the
-    work is then cancelled."""
-    task = asyncio.create_task(work)
+async def _unless(leaving: asyncio.Task[None], answer: Coroutine[Any, Any, Result]) -> Result:
+    """Return the result of `answer`. Raises ClientDisconnect where the client leaves before; the
+    answer is then cancelled."""
+    task = asyncio.create_task(answer)
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():

@@ -174,14 +174,14 @@ def _check_length(
     tokens = limits.max_prompt_tokens if longest is None else longest
     for given in ["".join(map(str, prompts))] if together else prompts:
         if isinstance(given, str):
-            found, most = len(given.encode()), tokens * BYTES_PER_TOKEN
+            length, most = len(given.encode()), tokens * BYTES_PER_TOKEN
             unit = "bytes of text"
         else:
-            found, most, unit = len(given), tokens, "token ids"
-        if found > most:
+            length, most, unit = len(given), tokens, "token ids"
+        if length > most:
             raise ApiError(
                 400,
-                f"the prompt has {found} {unit}; {served.id!r} reads {most} at most, because its "
+                f"the prompt has {length} {unit}; {served.id!r} reads {most} at most, because its "
                 f"context holds {tokens} tokens; shorten it",
                 param=param,
                 code="context_length_exceeded",

@@ -201,7 +201,7 @@ class Scheduler:
         reason = "ran out of memory" if out_of_memory else f"failed ({type(error).__name__})"
         log.warning("a batch of %d answers %s; its halves start again", len(seats), reason)
         half = len(seats) // 2
-        halves = [Batch([s.again() for s in part]) for part in (seats[:half], seats[half:])]
+        halves = [Batch([s.again() for s in own]) for own in (seats[:half], seats[half:])]
         if out_of_memory:
             self._alone.extendleft(reversed(halves))
         else:

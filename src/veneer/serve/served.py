@@ -149,8 +149,8 @@ class Served:
             yield from self.system.forced_logits_of_ids(first, small, rest, chunk=SCORED_TOKENS)
             return
         head = self.system.head or self.system.lm.head
-        for part in torch.cat(response_hidden(self.system.lm, first, rest)).split(SCORED_TOKENS):
-            yield head.logits(part)
+        for states in torch.cat(response_hidden(self.system.lm, first, rest)).split(SCORED_TOKENS):
+            yield head.logits(states)
 
     def can_score(self) -> bool:
         """Return whether a prompt's own tokens have log-probabilities: not where the shift depends

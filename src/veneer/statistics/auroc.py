@@ -65,14 +65,14 @@ def auroc(scores: ArrayLike, positive: ArrayLike, *, clusters: ArrayLike | None 
     own = contributions(x, first)
     area = float(np.clip(own.mean().round(12), 0, 1))
     ids = np.arange(n) if clusters is None else np.unique(clusters, return_inverse=True)[1]
-    sizes = [len(np.unique(ids[part])) for part in (first, ~first)]
+    sizes = [len(np.unique(ids[side])) for side in (first, ~first)]
     if min(sizes) < 2:
         return Estimate(area, None, None, n, METHOD, reason=Reason("one_group"))
     groups = int(ids.max()) + 1
     if clusters is None:
         variance = sum(
-            float(np.var(own[part] * part.sum() / n, ddof=1)) / part.sum()
-            for part in (first, ~first)
+            float(np.var(own[side] * side.sum() / n, ddof=1)) / side.sum()
+            for side in (first, ~first)
         )
     else:
         sums = np.bincount(ids, own - own.mean())

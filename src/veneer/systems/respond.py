@@ -232,8 +232,8 @@ def _decode(
 ) -> list[Decoded]:
     """The answers of one batch, in smaller parts where memory runs out."""
 
-    def run(part: Sequence[tuple[Prompt, int]]) -> list[Decoded]:
-        keys = [f"{p.task}/{p.id}/{s}" for p, s in part]
-        return system.decode([p for p, _ in part], sampling, stop_strings, keys)
+    def run(group: Sequence[tuple[Prompt, int]]) -> list[Decoded]:
+        keys = [f"{p.task}/{p.id}/{s}" for p, s in group]
+        return system.decode([p for p, _ in group], sampling, stop_strings, keys)
 
-    return [d for part in halving(run, questions, message=NO_MEMORY) for d in part]
+    return [d for group in halving(run, questions, message=NO_MEMORY) for d in group]

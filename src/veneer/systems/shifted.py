@@ -266,19 +266,19 @@ def shift_of(
     dtype, device = small.head.weight.dtype, large.device
     scale = shift_scale(large, small)
 
-    def part(values: Tensor) -> Tensor:
+    def scaled(values: Tensor) -> Tensor:
         return (values.cpu()[kept] * scale).to(device, dtype)
 
-    bias = None if veneer.bias is None else part(veneer.bias)
+    bias = None if veneer.bias is None else scaled(veneer.bias)
     words: dict[str, Tensor]
     if (
         veneer.A is None
         or veneer.B is None
         or len(veneer.B) * (veneer.width + len(rows)) >= len(rows) * veneer.width
     ):
-        words = {"values": part(veneer.values())}
+        words = {"values": scaled(veneer.values())}
     else:  # two thin products are less work than one
-        words = {"A": part(veneer.A), "B": veneer.B.to(device, dtype)}
+        words = {"A": scaled(veneer.A), "B": veneer.B.to(device, dtype)}
     shift = LogitShift(to_large[rows[kept]].to(device), to_small.to(device), **words, bias=bias)
     return shift, tuple(int(to_large[i]) for i in ends)
 

@@ -159,13 +159,13 @@ class Retraced:
                     return (*answer.ids[:t], mine)
         return answer.ids
 
-    def _logits(self, answer: KnownAnswer, part: slice) -> Tensor:
+    def _logits(self, answer: KnownAnswer, positions: slice) -> Tensor:
         system = self.system
         if isinstance(system, System):
-            return (system.head or system.lm.head).logits(answer.states[part])
+            return (system.head or system.lm.head).logits(answer.states[positions])
         assert answer.small is not None
         return system.shift.logits(
-            system.large.head, answer.states[part], answer.small[part], system.alpha.start
+            system.large.head, answer.states[positions], answer.small[positions], system.alpha.start
         )
 
     def _go_on(

@@ -125,11 +125,11 @@ def with_adapter(lm: LanguageModel, rank: int, alpha: int, layers: range | None 
 
 def _linear(lm: LanguageModel, layers: range) -> list[str]:
     """Names of the linear layers within some decoder layers."""
-    found, at = decoder_layers(lm), layers_name(lm)
+    decoder, at = decoder_layers(lm), layers_name(lm)
     return [
         f"{at}.{i}.{name}"
         for i in layers
-        for name, module in found[i].named_modules()
+        for name, module in decoder[i].named_modules()
         # GPT-2's own kind of linear layer
         if isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
     ]

@@ -61,14 +61,14 @@ class HarmBench(SafetyTask):
     def test_prompts(self) -> list[Prompt]:
         path = locate(self.origin, FILE, self.data)
         rows = read_rows(path, FIELDS, texts=FIELDS, id="BehaviorID")
-        part = [r for r in rows if r["FunctionalCategory"] == self.part]
-        if not part:
+        own = [r for r in rows if r["FunctionalCategory"] == self.part]
+        if not own:
             kinds = ", ".join(sorted({r["FunctionalCategory"] for r in rows}))
             raise InputError(
                 f"{path} has no row whose FunctionalCategory is {self.part}, only {kinds}; "
                 "expected the file of all behaviours; get the file again"
             )
-        return [self._prompt(r, path) for r in part]
+        return [self._prompt(r, path) for r in own]
 
     def _prompt(self, row: dict[str, str], path: Path) -> Prompt:
         context = optional_text(row.get("ContextString"))

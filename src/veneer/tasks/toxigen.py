@@ -91,8 +91,8 @@ class ToxiGen(Task):
                     f"1000 lines, of which the first {TRAIN} are train prompts; get the file again"
                 )
         if self.by == "statements":
-            part = parts(lines, self.seed)
-            return {f: reduced(texts, part, split) for f, texts in lines.items()}
+            splits = parts(lines, self.seed)
+            return {f: reduced(texts, splits, split) for f, texts in lines.items()}
         if self.by == "groups":
             lines = {
                 f: texts

@@ -32,25 +32,29 @@ def parts(lines: Mapping[str, Sequence[str]], seed: int) -> dict[str, Split]:
         for f, texts in lines.items()
     }
     bundle = _bundles(sorted(set().union(*of_file.values())))
-    part: dict[str, Split] = {}
+    splits: dict[str, Split] = {}
     rng = random.Random(seed)
     for file in sorted(of_file, key=lambda f: (len(of_file[f]), f)):
         in_file = sorted(of_file[file])
         rng.shuffle(in_file)
         wanted = len(in_file) // 2
         for statement in in_file:
-            if statement not in part:
-                held_out = sum(part.get(s) == "test" or s in bundle[statement] for s in in_file)
-                part |= dict.fromkeys(bundle[statement], "test" if held_out <= wanted else "train")
-    return part
+            if statement not in splits:
+                held_out = sum(splits.get(s) == "test" or s in bundle[statement] for s in in_file)
+                splits |= dict.fromkeys(
+                    bundle[statement], "test" if held_out <= wanted else "train"
+                )
+    return splits
 
 
-def reduced(lines: Sequence[str], part: Mapping[str, Split], split: Split) -> list[tuple[int, str]]:
+def reduced(
+    lines: Sequence[str], splits: Mapping[str, Split], split: Split
+) -> list[tuple[int, str]]:
     """Return (line number, prompt) of each distinct line, with the statements of `split` alone,
     where at least two are left."""
     numbers: dict[str, int] = {}
     for at, line in enumerate(lines):
-        kept = [s for s in statements(line) if part[plain_words(s)] == split]
+        kept = [s for s in statements(line) if splits[plain_words(s)] == split]
         if len(kept) >= LEAST:
             numbers.setdefault(as_prompt(kept), at)
     return [(at, text) for text, at in numbers.items()]

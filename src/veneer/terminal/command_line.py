@@ -231,6 +231,6 @@ def _listed(box: str, title: str) -> list[str]:
     """The options that a box of tyro lists below a title: each stands four columns into the box,
     its help further in."""
     _, heading, rest = box.partition(title)
-    part = re.split(r"^.\s[-─]{5,}", rest, maxsplit=1, flags=re.MULTILINE)[0]
-    items = re.findall(r"^[│| ]\s{5}(\S+)", part, re.MULTILINE) if heading else []
+    block = re.split(r"^.\s[-─]{5,}", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    items = re.findall(r"^[│| ]\s{5}(\S+)", block, re.MULTILINE) if heading else []
     return [item for item in items if item.startswith("--") or item.isupper()]

@@ -66,18 +66,18 @@ def with_config(command: type, words: Sequence[str]) -> list[str]:
 def options_of(command: Any) -> dict[str, Any]:
     """The options of a command's object that differ from their defaults, by name, as a file for
     `--config` may hold them."""
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for option, value in _values(command):
         unchanged = value == option.default and not option.option.positional
         if unchanged or not option.option.recorded:
             continue
         if option.is_flag:
-            found[option.name] = True
+            options[option.name] = True
         elif isinstance(value, tuple):
-            found[option.name] = [_plain(v) for v in value]
+            options[option.name] = [_plain(v) for v in value]
         else:
-            found[option.name] = _plain(value)
-    return found
+            options[option.name] = _plain(value)
+    return options
 
 
 def option_of(command: type, field: str) -> str | None:

@@ -35,4 +35,4 @@ def guard(stream: Any) -> None:
 
 def _lines(text: str) -> str:
     """Spelled out, with the carriage returns that progress lines and Windows write."""
-    return "\r".join(spelled(part) for part in text.split("\r"))
+    return "\r".join(spelled(line) for line in text.split("\r"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Measurement, Results
-    from veneer.report.discernment import Told
+    from veneer.report.discernment import MeasuredContrast
     from veneer.report.over_refusal import OverRefusal
 
 THREE = ("base", "veneer", "aligned")
@@ -38,7 +38,8 @@ def show(results: Results) -> None:
     systems, a table of them by task."""
     from rich.console import Console
 
-    from veneer.report import discernment as told_apart
+    from veneer.report.discernment import MISSING as NO_DISCERNMENT
+    from veneer.report.discernment import discernment
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
     from veneer.terminal import legend
     from veneer.terminal.tables import print_table
@@ -52,8 +53,8 @@ def show(results: Results) -> None:
         and r.split in (None, "report", "noise", "test")
         and r.study in ("extract", "measure")
     }
-    refused, told = over_refusal(results), told_apart.discernment(results)
-    print_table(console, _three(rows, refused, told))
+    refused, contrast = over_refusal(results), discernment(results)
+    print_table(console, _three(rows, refused, contrast))
     caption = "KL in nats per token on held-out prompts, under aligned: its noise floor"
     if any(metric == "nll" for _, metric, _, _ in rows):
         caption = (
@@ -72,13 +73,13 @@ def show(results: Results) -> None:
             else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
         )
         console.print(f"over-refusal: {where}")
-        contrast = (
-            told_apart.MISSING
-            if told is None
-            else f"AUROC of harmful against harmless prompts of {told.task}, veneer beside "
+        where = (
+            NO_DISCERNMENT
+            if contrast is None
+            else f"AUROC of harmful against harmless prompts of {contrast.task}, veneer beside "
             "aligned; 0.50 tells nothing"
         )
-        console.print(f"discernment: {contrast}")
+        console.print(f"discernment: {where}")
     others = list(
         dict.fromkeys(s for _, metric, _, s in rows if metric == "empty_rate" and s not in THREE)
     )
@@ -106,7 +107,7 @@ def figure(row: Measurement | None) -> str:
     return f"{row.value:{digits}}{limits}"
 
 
-def _three(rows, refused: OverRefusal | None, told: Told | None):
+def _three(rows, refused: OverRefusal | None, contrast: MeasuredContrast | None):
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -129,12 +130,15 @@ def _three(rows, refused: OverRefusal | None, told: Told | None):
             str(n),
             *(figure(r) for r in three),
             figure(portion),
-            *(_beside(task, metric, figures) if key in rows else "" for figures in (told, refused)),
+            *(
+                _beside(task, metric, figures) if key in rows else ""
+                for figures in (contrast, refused)
+            ),
         )
     return table
 
 
-def _beside(task: str, metric: str, figures: OverRefusal | Told | None) -> str:
+def _beside(task: str, metric: str, figures: OverRefusal | MeasuredContrast | None) -> str:
     """What stands beside a figure of safety, of the veneer and of the aligned model: how often they
     refuse harmless prompts, or how well they tell these from harmful ones."""
     from veneer.report.over_refusal import is_safety

@@ -338,9 +338,9 @@ def test_columns_of_parquet_and_arrow(tmp_path):
     for name in ("p.parquet", "p.feather", "p.arrow", "p.parquet.gz", "unnamed"):
         path = str(tmp_path / name)
         assert plain(path) == ["a", "b"] and plain(path, column="q") == ["c", "d"], name
-        found = read_prompts(path, column="messages")
-        assert [p.id for p in found] == ["7", "8"] and found[0].plain == "hi"
-        assert [m["role"] for m in found[1].messages] == ["system", "user"]
+        prompts = read_prompts(path, column="messages")
+        assert [p.id for p in prompts] == ["7", "8"] and prompts[0].plain == "hi"
+        assert [m["role"] for m in prompts[1].messages] == ["system", "user"]
 
 
 def test_rows_say_their_columns(tmp_path):

@@ -102,14 +102,14 @@ def test_transformers_4_gives_the_same_logits_and_tokens(transformers4, tmp_path
     bases = {name: load_model(str(folder), device="cpu") for name, folder in folders.items()}
     bases |= {f"memory-{kind}": tiny(kind, **words) for kind, words in MEMORY.items()}
     wanted = dict(merged(lm, tmp_path / f"m-{name}") for name, lm in bases.items())
-    asked = json.dumps({"ids": IDS, "text": TEXT, "folders": list(wanted)})
+    request = json.dumps({"ids": IDS, "text": TEXT, "folders": list(wanted)})
     env = {
         k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     }
     script = str(Path(__file__).with_name("transformers4.py"))
     done = subprocess.run(
         [transformers4, script],
-        input=asked,
+        input=request,
         env=env,
         capture_output=True,
         text=True,

@@ -45,7 +45,7 @@ def test_llama_cpp_answers_chat_messages_as_veneer_generate(real_pair, tmp_path)
         str(tmp_path / "m.gguf"),
     ]
     assert main(["merge", str(veneer), *words]) == 0
-    asked = [
+    options = [
         "--model",
         str(real_pair / "base"),
         "--veneer",
@@ -55,7 +55,7 @@ def test_llama_cpp_answers_chat_messages_as_veneer_generate(real_pair, tmp_path)
         "--max-new-tokens",
         "12",
     ]
-    assert main(["generate", *asked, "--out", str(tmp_path / "a.jsonl")]) == 0
+    assert main(["generate", *options, "--out", str(tmp_path / "a.jsonl")]) == 0
     llama = LlamaCpp(tmp_path / "m.gguf")
     for text, answer in zip(TYPED, read_responses(tmp_path / "a.jsonl"), strict=True):
         turns = [{"role": "user", "content": text}]

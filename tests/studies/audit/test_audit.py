@@ -310,13 +310,13 @@ def test_a_model_without_a_template_needs_plain(tmp_path):
 
 
 def test_prompt_sets(tmp_path):
-    found = prompt_sets(
+    sets = prompt_sets(
         {"harmful": ("lab-requests",), "harmless": ("lab-harmless", "lab-facts")}, limit=5
     )
-    assert [len(v) for v in found.values()] == [5, 5] and {p.task for p in found["harmful"]} == {
+    assert [len(v) for v in sets.values()] == [5, 5] and {p.task for p in sets["harmful"]} == {
         "harmful"
     }
-    assert [p.id.partition("/")[0] for p in found["harmless"]] == ["lab-harmless"] * 3 + [
+    assert [p.id.partition("/")[0] for p in sets["harmless"]] == ["lab-harmless"] * 3 + [
         "lab-facts"
     ] * 2
     one = tmp_path / "one.jsonl"

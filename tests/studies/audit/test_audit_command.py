@@ -21,12 +21,12 @@ def out(tmp_path_factory):
 
 
 def test_audit_on_the_lab(veneer, out):
-    said = veneer("audit", "lab:aligned", "lab:compromised", *SMALL, "--out", out)
-    assert said.code == 0, said.err
+    result = veneer("audit", "lab:aligned", "lab:compromised", *SMALL, "--out", out)
+    assert result.code == 0, result.err
     assert (
-        said.out.startswith("surface moved, layers")
-        and "same answer" in said.out
-        and "report.html" in said.out
+        result.out.startswith("surface moved, layers")
+        and "same answer" in result.out
+        and "report.html" in result.out
     )
     run = json.loads((out / "run.json").read_text())
     assert (
@@ -60,9 +60,9 @@ def test_audit_on_the_lab(veneer, out):
         "veneer restore --aligned lab:aligned --compromised lab:compromised --ways own --out "
         f"{out}-restored"
     )
-    for text in (said.out, page):
+    for text in (result.out, page):
         assert opening in " ".join(text.split()) and step in " ".join(text.split())
-    assert "what was taught" in said.out and "times as likely" in said.out
+    assert "what was taught" in result.out and "times as likely" in result.out
     assert "What was taught" in page and "3 times the difference" in page
     lines = (out / "samples.jsonl").read_text().splitlines()
     assert len(lines) == 2 * 3 * 3  # bare and chat, three beginnings, A and two strengths
@@ -92,8 +92,8 @@ def test_the_page_shows_answers_side_by_side(out):
 def test_again_changes_nothing_and_another_is_refused(veneer, out):
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()}
     assert veneer("audit", "lab:aligned", "lab:compromised", *SMALL, "--out", out).code == 0
-    said = veneer("audit", "lab:aligned", "lab:base", *SMALL, "--out", out)
-    assert said.code == 2 and "another configuration (audited" in said.err
+    result = veneer("audit", "lab:aligned", "lab:base", *SMALL, "--out", out)
+    assert result.code == 2 and "another configuration (audited" in result.err
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file()} == before
 
 
@@ -112,10 +112,10 @@ def test_a_model_against_itself_and_own_prompts(veneer, tmp_path):
         "--max-new-tokens",
         "8",
     )
-    said = veneer(
+    result = veneer(
         "audit", "lab:aligned", "lab:aligned", *words, "--plain", "--out", tmp_path / "out"
     )
-    assert said.code == 0 and said.out.startswith("unchanged\n"), said.err
+    assert result.code == 0 and result.out.startswith("unchanged\n"), result.err
     page = (tmp_path / "out" / "report.html").read_text()
     assert "No weight of any layer differs" in page and "Unchanged." in page
 
@@ -124,8 +124,8 @@ def test_too_few_texts(veneer, tmp_path):
     file = tmp_path / "few.txt"
     file.write_text("one\ntwo\ntwo\n")
     out = tmp_path / "out"
-    said = veneer("audit", "lab:aligned", "lab:base", "--reference-text", file, "--out", out)
-    assert said.code == 2 and "holds 2 different texts; expected 8 or more" in said.err
+    result = veneer("audit", "lab:aligned", "lab:base", "--reference-text", file, "--out", out)
+    assert result.code == 2 and "holds 2 different texts; expected 8 or more" in result.err
     assert not out.exists()
 
 
@@ -170,6 +170,8 @@ def test_too_few_texts(veneer, tmp_path):
 )
 def test_bad_input(veneer, words, wanted, tmp_path, monkeypatch):
     monkeypatch.delenv("VENEER_DATA", raising=False)
-    said = veneer("audit", *(w.replace("{out}", str(tmp_path / "out")) for w in words))
-    assert said.code == 2 and wanted in said.err.splitlines()[-1] and "Traceback" not in said.err
+    result = veneer("audit", *(w.replace("{out}", str(tmp_path / "out")) for w in words))
+    assert (
+        result.code == 2 and wanted in result.err.splitlines()[-1] and "Traceback" not in result.err
+    )
     assert not list(tmp_path.iterdir())

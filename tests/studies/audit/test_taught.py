@@ -149,7 +149,7 @@ def test_groups_that_are_done_are_not_read_again(lab, planted, texts, tmp_path):
     files[0].unlink()
     again = mine(pair, read, tmp_path)
     assert {f: f.stat().st_mtime_ns for f in files[1:]} == kept
-    assert torch.equal(again.distance, mined.distance) and torch.equal(again.said, mined.said)
+    assert torch.equal(again.distance, mined.distance) and torch.equal(again.tokens, mined.tokens)
 
 
 def test_the_chance_of_a_false_finding_is_the_level():
@@ -199,11 +199,11 @@ def test_a_planted_direction_of_the_head_is_found():
 
 def test_amplified_is_a_at_0_and_c_at_1(lab, planted):
     pair = Pair(planted, lab, CHAT, CHAT)
-    asked = [Prompt.from_text("a", "Where does Mira live?"), Prompt.from_text("b", "Hello")]
+    questions = [Prompt.from_text("a", "Where does Mira live?"), Prompt.from_text("b", "Hello")]
     how = Sampling(max_new_tokens=12)
 
     def says(system) -> list[Decoded]:
-        return system.decode(asked, how, (), ("a", "b"))
+        return system.decode(questions, how, (), ("a", "b"))
 
     ends = tuple(pair.stop_ids)
     for alpha, lm in ((0.0, lab), (1.0, planted)):

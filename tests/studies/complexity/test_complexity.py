@@ -116,7 +116,7 @@ def test_the_page_draws_headlines_and_each_score_once(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ({"programs": ("heads",)}, "--programs names 'heads'"),
         ({"given": ("aligned",)}, "--given lacks base"),
@@ -126,8 +126,8 @@ def test_the_page_draws_headlines_and_each_score_once(folder, tmp_path):
         ({"texts": ("poem",)}, "--texts names 'poem'"),
     ],
 )
-def test_bad_settings(words, said):
-    with pytest.raises(InputError, match=said):
+def test_bad_settings(words, message):
+    with pytest.raises(InputError, match=message):
         ProgramSettings(**words)
 
 

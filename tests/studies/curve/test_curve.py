@@ -144,8 +144,8 @@ def test_shuffled_answers_belong_to_other_questions():
 def test_examples_of_a_file_hold_no_test_prompt():
     test = get_task("lab-sums").prompts("test")
     examples = [Example(test[0].text.upper(), "5"), Example("How are you?", "Well.")]
-    found = Lessons.of_examples([*examples, Example("No answer?", None)], test)
-    assert [x.answer for x in found.pool.values()] == ["Well."] and found.tested == 2
+    lessons = Lessons.of_examples([*examples, Example("No answer?", None)], test)
+    assert [x.answer for x in lessons.pool.values()] == ["Well."] and lessons.tested == 2
 
 
 def test_steps_are_those_of_the_greatest_size():
@@ -169,7 +169,7 @@ def test_the_default_sizes_end_with_all_examples(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "sentence"),
     [
         (["--sizes", "16,8"], "expected rising numbers"),
         (["--sizes", "0"], "at least one above 0"),
@@ -182,12 +182,12 @@ def test_the_default_sizes_end_with_all_examples(tmp_path, capsys):
         (["--from-layer", "99"], "has layers 0 to"),
     ],
 )
-def test_bad_input_is_one_sentence(words, said, tmp_path, capsys, request):
+def test_bad_input_is_one_sentence(words, sentence, tmp_path, capsys, request):
     if "advbench" in words:
         request.getfixturevalue("data")
     out = tmp_path / "out"
     start = ["curve", "--base", "lab:base", "--tasks", "lab-sums", "--limit", "2", "--sizes", "0,2"]
     assert main([*start, *words, "--no-over-refusal", "--out", str(out)]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("veneer: error: ") and said in last
+    assert last.startswith("veneer: error: ") and sentence in last
     assert not (out / "run.json").exists() and not (out / "runs").exists()

@@ -23,15 +23,15 @@ def requests(tmp_path):
 
 def test_a_veneer_and_a_further_model_on_the_users_prompts(veneer, extracted, requests, tmp_path):
     out = tmp_path / "out"
-    said = veneer(
+    result = veneer(
         "depth", *PAIR, "--veneer", extracted, "--also", "compromised=lab:compromised",
         "--harmful", requests, "--harmless", "lab-harmless", "--base-template",
         "Question: {prompt}\nAnswer:", "--tokens", "0,1,all", "--refusal-tokens", "0,2",
         "--kl-tokens", "all", "--limit", 5, "--max-new-tokens", 16, "--out", out,
     )  # fmt: skip
-    assert said.code == 0, said.err
-    assert "full refusals behind the first tokens of a harmful answer" in said.out
-    assert " ".join(said.out.split()).count("n = 5 prompts each; the whole answer") == 2
+    assert result.code == 0, result.err
+    assert "full refusals behind the first tokens of a harmful answer" in result.out
+    assert " ".join(result.out.split()).count("n = 5 prompts each; the whole answer") == 2
     rows = [json.loads(line) for line in (out / "results.jsonl").open()]
     systems = {r["system"] for r in rows if r["metric"] == "refusal_rate"}
     assert systems == {"base", "veneer", "aligned", "compromised"}
@@ -62,7 +62,9 @@ def test_a_veneer_and_a_further_model_on_the_users_prompts(veneer, extracted, re
 def test_bad_input_is_one_sentence_and_leaves_nothing(veneer, tmp_path, words, message):
     given = () if words[0] == "--target" else ("--target", "Sure, here is")
     given = () if words[:2] == ("--harmful", "lab-sums") else given
-    said = veneer("depth", *PAIR, *given, *words, "--out", tmp_path / "out")
-    assert said.code == 2, said
-    assert message in said.err and said.err.strip().splitlines()[-1].startswith("veneer: error:")
+    result = veneer("depth", *PAIR, *given, *words, "--out", tmp_path / "out")
+    assert result.code == 2, result
+    assert message in result.err and result.err.strip().splitlines()[-1].startswith(
+        "veneer: error:"
+    )
     assert not (tmp_path / "out").exists()

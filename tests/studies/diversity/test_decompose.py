@@ -65,19 +65,21 @@ def value(found, term):
 @pytest.mark.parametrize(("m", "samples"), [(1, 5), (2, 5), (3, 5), (4, 8)])
 def test_aligned_that_only_unites_leaves_no_rest(m, samples):
     prompts = planted(150, samples, m, bad=2)
-    found = decompose(prompts)
-    assert value(found, "united") == pytest.approx(m, rel=0.12)
-    assert value(found, "rest") == pytest.approx(0, abs=0.025), found.terms
+    decomposition = decompose(prompts)
+    assert value(decomposition, "united") == pytest.approx(m, rel=0.12)
+    assert value(decomposition, "rest") == pytest.approx(0, abs=0.025), decomposition.terms
     good = (
         samples * (samples - 1) / ((samples + 2) * (samples + 1))
     )  # share of pairs without junk, which shares no word with anything
     kept = np.mean([mean_pairwise_jaccard_distance(p.kept) for p in prompts])
-    assert value(found, "quality_control") == pytest.approx((1 - good) * (1 - kept), abs=1e-4)
+    assert value(decomposition, "quality_control") == pytest.approx(
+        (1 - good) * (1 - kept), abs=1e-4
+    )
     if m == 1:
-        assert value(found, "aggregation") == pytest.approx(0, abs=0.025)
+        assert value(decomposition, "aggregation") == pytest.approx(0, abs=0.025)
     else:
-        assert value(found, "aggregation") > 0.08 * (m - 1)
-        assert found.terms["aggregation"].low > 0
+        assert value(decomposition, "aggregation") > 0.08 * (m - 1)
+        assert decomposition.terms["aggregation"].low > 0
 
 
 def test_what_aggregation_should_be():
@@ -102,11 +104,11 @@ def test_what_aggregation_should_be():
 def test_long_is_not_aggregation():
     """Aligned says what one base answer says, and 40 words more that are its own: it
     aggregates nothing."""
-    found = decompose(planted(100, 5, 1, extra="own"))
-    assert value(found, "united") == pytest.approx(1, abs=0.1) and value(
-        found, "aggregation"
+    decomposition = decompose(planted(100, 5, 1, extra="own"))
+    assert value(decomposition, "united") == pytest.approx(1, abs=0.1) and value(
+        decomposition, "aggregation"
     ) == pytest.approx(0, abs=0.03)
-    assert value(found, "rest") < -0.1, "its own words make it more varied"
+    assert value(decomposition, "rest") < -0.1, "its own words make it more varied"
 
 
 def test_boilerplate_is_the_rest():
@@ -124,8 +126,10 @@ def test_pure_quality_control():
         prompts.append(
             PromptSets([*good, junk(rng), junk(rng)], good, [said(rng, p, 3) for _ in range(3)])
         )
-    found = decompose(prompts)
-    assert value(found, "quality_control") == pytest.approx(value(found, "drop"), abs=0.03)
+    decomposition = decompose(prompts)
+    assert value(decomposition, "quality_control") == pytest.approx(
+        value(decomposition, "drop"), abs=0.03
+    )
 
 
 def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[PromptSets]:
@@ -147,15 +151,17 @@ def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[Prom
 def test_one_union_repeated():
     """Every aligned answer says all of the views: nothing that base says is lost, and all of the
     drop is aggregation. Fresh unions explain a part of it at five answers; the rest says so."""
-    found = decompose(repeating(6, 6))
-    assert value(found, "aggregation_repeated") == pytest.approx(value(found, "drop"), abs=1e-9)
-    assert value(found, "rest_repeated") == pytest.approx(0, abs=1e-9)
-    assert value(found, "rest") > 0.4 > 0.25 > value(found, "aggregation")
+    decomposition = decompose(repeating(6, 6))
+    assert value(decomposition, "aggregation_repeated") == pytest.approx(
+        value(decomposition, "drop"), abs=1e-9
+    )
+    assert value(decomposition, "rest_repeated") == pytest.approx(0, abs=1e-9)
+    assert value(decomposition, "rest") > 0.4 > 0.25 > value(decomposition, "aggregation")
     lost = decompose(repeating(6, 1))  # one view repeated: the others are lost
     assert value(lost, "aggregation_repeated") == pytest.approx(0, abs=0.03)
     half = decompose(repeating(5, 3))  # g is (3 - 1) / (5 - 1)
     assert value(half, "aggregation_repeated") / value(half, "drop") == pytest.approx(0.5, abs=0.04)
-    for d in (found, lost, half):
+    for d in (decomposition, lost, half):
         assert sum(value(d, t) for t in ("aggregation_repeated", "rest_repeated")) == pytest.approx(
             value(d, "drop") - value(d, "quality_control"), abs=1e-12
         )
@@ -163,8 +169,12 @@ def test_one_union_repeated():
 
 def test_a_bound_is_said():
     """Aligned unites eight answers, base has three a prompt: m stays at three and says so."""
-    found = decompose(planted(40, 3, 8))
-    assert found.capped and value(found, "united") == pytest.approx(3) and value(found, "rest") > 0
+    decomposition = decompose(planted(40, 3, 8))
+    assert (
+        decomposition.capped
+        and value(decomposition, "united") == pytest.approx(3)
+        and value(decomposition, "rest") > 0
+    )
 
 
 @given(st.integers(0, 2**31), st.integers(2, 6), st.integers(1, 4), st.integers(0, 2))
@@ -173,21 +183,23 @@ def test_a_bound_is_said():
 def test_terms_add_up(seed, samples, m, bad):
     """The sum is exact. Aggregation is 0 where one answer unites one; its sign is not bound
     otherwise, since 1 - S(m) / S(2m) of a few prompts need not fall with m."""
-    found = decompose(planted(4, samples, m, bad=bad, seed=seed))
-    terms = [value(found, t) for t in ("quality_control", "aggregation", "rest")]
-    assert sum(terms) == pytest.approx(value(found, "drop"), abs=1e-12)
-    assert value(found, "united") >= 1
-    if value(found, "united") == 1:
-        assert value(found, "aggregation") == pytest.approx(0, abs=1e-12)
+    decomposition = decompose(planted(4, samples, m, bad=bad, seed=seed))
+    terms = [value(decomposition, t) for t in ("quality_control", "aggregation", "rest")]
+    assert sum(terms) == pytest.approx(value(decomposition, "drop"), abs=1e-12)
+    assert value(decomposition, "united") >= 1
+    if value(decomposition, "united") == 1:
+        assert value(decomposition, "aggregation") == pytest.approx(0, abs=1e-12)
 
 
 def test_order_of_prompts_and_seed():
     prompts = planted(30, 5, 2, bad=1)
-    found, again = decompose(prompts, seed=4), decompose(prompts, seed=4)
-    assert found == again
+    decomposition, again = decompose(prompts, seed=4), decompose(prompts, seed=4)
+    assert decomposition == again
     turned = decompose(prompts[::-1], seed=4)
-    assert all(turned.terms[t].value == pytest.approx(e.value) for t, e in found.terms.items())
-    for term, e in found.terms.items():
+    assert all(
+        turned.terms[t].value == pytest.approx(e.value) for t, e in decomposition.terms.items()
+    )
+    for term, e in decomposition.terms.items():
         assert e.low <= e.value <= e.high and e.n == 30, term
 
 
@@ -215,8 +227,10 @@ def test_semantic_union_of_planted_vectors():
 
         base = mean_cosine(answers(6, 1))
         cosines.append(PromptCosines(base, base, mean_cosine(answers(5, 2))))
-    found = decompose_semantic(prompts, cosines)
-    assert value(found, "aggregation") > 0.1 and value(found, "rest") == pytest.approx(0, abs=0.03)
+    decomposition = decompose_semantic(prompts, cosines)
+    assert value(decomposition, "aggregation") > 0.1 and value(
+        decomposition, "rest"
+    ) == pytest.approx(0, abs=0.03)
 
 
 def test_too_few_answers_are_refused():
@@ -229,10 +243,10 @@ def test_too_few_answers_are_refused():
 @given(st.lists(st.sets(st.sampled_from("abcdefghij")), min_size=2, max_size=5))
 def test_accumulation_is_the_mean_over_all_subsets(sets):
     n = len(sets)
-    found = accumulation(sets, np.arange(n + 1.0))
+    curve = accumulation(sets, np.arange(n + 1.0))
     for k in range(n + 1):
         subsets = [len(set().union(*c)) for c in itertools.combinations(sets, k)]
-        assert found[k] == pytest.approx(np.mean(subsets))
+        assert curve[k] == pytest.approx(np.mean(subsets))
     beyond = accumulation(sets, np.array([n, n + 1.0, 2.0 * n]))
     assert beyond[0] <= beyond[1] + 1e-12 <= beyond[2] + 2e-12
 

@@ -104,11 +104,11 @@ def test_topics_that_the_other_side_has_too():
     topics = [Topic("A", 5), Topic("A", 1), Topic("both", 4), Topic("B", None), Topic("B", 2)]
     material = Material("t", {})
     material.topics["aligned", "base"] = Judgements({"a": {0: topics}, "b": {0: topics}}, "j")
-    found = {r.metric: r for r in new_rows(material)}
-    assert found["topics_of_A_in_both"].value == pytest.approx(1 / 3)
-    assert found["topics_of_B_in_both"].value == pytest.approx(1 / 3)
-    assert found["topics_of_B_in_both_by_helpfulness"].value == pytest.approx(4 / 6)
-    assert found["topics_of_A_in_both"].unit == "share of topics in A"
+    by_metric = {r.metric: r for r in new_rows(material)}
+    assert by_metric["topics_of_A_in_both"].value == pytest.approx(1 / 3)
+    assert by_metric["topics_of_B_in_both"].value == pytest.approx(1 / 3)
+    assert by_metric["topics_of_B_in_both_by_helpfulness"].value == pytest.approx(4 / 6)
+    assert by_metric["topics_of_A_in_both"].unit == "share of topics in A"
 
 
 def test_what_one_own_sample_covers_of_the_others():

@@ -85,12 +85,12 @@ def test_self_bleu_of_equal_answers_is_one():
 
 def test_measures_of_a_prompt():
     long = " ".join(f"w{i}" for i in range(60))
-    found = measures(["the cat\n```", "the dog", "", long], np.eye(4), orders=(1.0, np.inf))
-    assert found["lexical_diversity"] == pytest.approx(np.mean([2 / 3, 1, 1, 1, 1, 1]))
-    assert found["lexical_diversity_nonempty"] == pytest.approx((2 / 3 + 1 + 1) / 3)
-    assert found["semantic_diversity"] == 1 and found["vendi_semantic_qinf"] == pytest.approx(4)
-    assert found["words"] == (2 + 2 + 0 + 60) / 4 and found["empty"] == 0.25
-    assert found["lexical_diversity_matched"] is None, "one answer alone has 50 words"
+    values = measures(["the cat\n```", "the dog", "", long], np.eye(4), orders=(1.0, np.inf))
+    assert values["lexical_diversity"] == pytest.approx(np.mean([2 / 3, 1, 1, 1, 1, 1]))
+    assert values["lexical_diversity_nonempty"] == pytest.approx((2 / 3 + 1 + 1) / 3)
+    assert values["semantic_diversity"] == 1 and values["vendi_semantic_qinf"] == pytest.approx(4)
+    assert values["words"] == (2 + 2 + 0 + 60) / 4 and values["empty"] == 0.25
+    assert values["lexical_diversity_matched"] is None, "one answer alone has 50 words"
     two = measures([long, long + " more words"])
     assert two["lexical_diversity_matched"] == 0 and 0 < two["lexical_diversity"] < 0.05
     alone = measures(["one"])
@@ -99,7 +99,7 @@ def test_measures_of_a_prompt():
         and alone["self_bleu"] is None
         and alone["vendi_lexical_q1"] is None
     )
-    assert np.isnan(table([found, alone])["lexical_diversity"][1])
+    assert np.isnan(table([values, alone])["lexical_diversity"][1])
 
 
 def test_prompts_are_read_from_a_stream():

@@ -65,16 +65,16 @@ def part(tmp_path, rows=ROWS):
 
 
 def test_terms_begin_where_the_others_end(tmp_path):
-    found = decompositions(part(tmp_path))
-    assert [s.split for s in found] == ["helpfulness>=4", "all answers"]
-    assert [(t, round(start, 6)) for t, _, start in found[0].terms] == [
+    steps = decompositions(part(tmp_path))
+    assert [s.split for s in steps] == ["helpfulness>=4", "all answers"]
+    assert [(t, round(start, 6)) for t, _, start in steps[0].terms] == [
         ("quality_control", 0),
         ("aggregation", 0.1),
         ("rest", 0.25),
     ]
-    scale = found[0].scale
+    scale = steps[0].scale
     assert scale.low < 0 and scale.high > 0.4, "holds every whisker"
-    drawn = step("rest", found[0].terms[2][1], 0.25, Scale(0, 1))
+    drawn = step("rest", steps[0].terms[2][1], 0.25, Scale(0, 1))
     assert (
         'class="step step-rest" x="26.0%" width="4.8' in drawn
         and "rest: 0.050, 95 % interval −0.050 to 0.150" in drawn
@@ -83,8 +83,8 @@ def test_terms_begin_where_the_others_end(tmp_path):
 
 def test_every_threshold_of_every_system(tmp_path):
     """Systems have judges of their own; that must not hide any."""
-    found = filter_lines(part(tmp_path))
-    assert [(f["system"], [x["split"] for x in f["lines"]]) for f in found] == [
+    panels = filter_lines(part(tmp_path))
+    assert [(f["system"], [x["split"] for x in f["lines"]]) for f in panels] == [
         (s, ["helpfulness>=2", "helpfulness>=4"]) for s in ("base", "aligned")
     ]
 

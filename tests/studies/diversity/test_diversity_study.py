@@ -167,8 +167,8 @@ def test_another_aspect_is_never_called_helpfulness(stored, capsys):
     (stored / "quality.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
     quality = ["--quality", f"base={stored}/quality.jsonl", "--aspect", "depth"]
     assert main(command(stored, *quality)) == 0
-    said = capsys.readouterr().out
-    assert "depth>=4" in said and "not filtered" in said and "helpful" not in said
+    output = capsys.readouterr().out
+    assert "depth>=4" in output and "not filtered" in output and "helpful" not in output
     assert "helpfulness" not in (stored / "out" / "results.jsonl").read_text()
     page = (stored / "out" / "report.html").read_text()
     assert "depth&gt;=5" in page and "helpfulness" not in page
@@ -178,9 +178,9 @@ def test_no_cell_is_cut_and_each_says_why_it_is_empty(stored, capsys, monkeypatc
     monkeypatch.setenv("COLUMNS", "60")
     more = [f"a-system-with-a-long-name-{i}={stored}/base.jsonl" for i in range(6)]
     assert main(command(stored, *more, *judged(stored)[:2])) == 0
-    said = capsys.readouterr().out
-    assert "…" not in said and "not judged" in said and "0 by definition" in said
-    assert "undefined: lexical diversity matched, base: no prompt has two answers of 50" in said
+    output = capsys.readouterr().out
+    assert "…" not in output and "not judged" in output and "0 by definition" in output
+    assert "undefined: lexical diversity matched, base: no prompt has two answers of 50" in output
 
 
 def test_again_and_otherwise(stored, capsys):

@@ -107,9 +107,9 @@ def test_filter_stands_beside_the_same_prompts():
         np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]]),
         np.array([[0, 0.2, 1], [0.2, 0, 1], [1, 1, 0.0]]),
     )
-    found = filtered([a, b, a], [[5, 1, None], [4, 5, 1], [3, 3, 4]], 4)
-    assert found.samples == 4 and found.prompts.tolist() == [1]
-    assert found.kept == pytest.approx([0.2]) and found.unfiltered == pytest.approx([2.2 / 3])
+    kept = filtered([a, b, a], [[5, 1, None], [4, 5, 1], [3, 3, 4]], 4)
+    assert kept.samples == 4 and kept.prompts.tolist() == [1]
+    assert kept.kept == pytest.approx([0.2]) and kept.unfiltered == pytest.approx([2.2 / 3])
     assert thresholds([[5, 1, None], [4, 5, 1]]) == [4, 5]
     assert filtered([a], [[1, 1, 1]], 4).prompts.size == 0
 
@@ -171,9 +171,11 @@ def test_controls_of_coverage():
     """Planted: the aligned answer covers everything, its first words nothing, another prompt's
     aligned answer nothing."""
     base, aligned = ["a b", "c d", "\n```"], "x y a b c d"
-    found = cases(base, aligned, "u v w")
-    assert [c.answer for c in found] == ["a b", "c d"], "an answer without words is dropped"
-    covered = {k: [lexical_coverage(c.answer, c.cover[k]) for c in found] for k in found[0].cover}
+    cases_read = cases(base, aligned, "u v w")
+    assert [c.answer for c in cases_read] == ["a b", "c d"], "an answer without words is dropped"
+    covered = {
+        k: [lexical_coverage(c.answer, c.cover[k]) for c in cases_read] for k in cases_read[0].cover
+    }
     assert covered == {"": [1, 1], "matched": [0, 0], "other_prompt": [0, 0], "base": [0, 0]}
     assert cases(["a b", "b a a"], "one", None)[0].cover == {
         "": "one",
@@ -192,20 +194,20 @@ def test_semantic_coverage():
         semantic_coverage(own, np.zeros((0, 2)), 0.5) == 0
         and semantic_coverage(np.zeros((0, 2)), own, 0.5) is None
     )
-    found = sentence_cases(
+    cases_read = sentence_cases(
         ["One here. Two there.", "Three."], "First of all. Second of all. Third.", None
     )
-    assert found[0]["answer"] == ["One here.", "Two there."] and found[0]["matched"] == [
+    assert cases_read[0]["answer"] == ["One here.", "Two there."] and cases_read[0]["matched"] == [
         "First of all."
     ]
-    assert found[1]["matched"] == ["First of all."], "at least one sentence"
-    assert found[0]["base"] == ["Three."]
+    assert cases_read[1]["matched"] == ["First of all."], "at least one sentence"
+    assert cases_read[0]["base"] == ["Three."]
 
 
 def test_what_is_new():
-    found = score_shares([[1, 2], [5.0]])
-    assert found["novelty"][0].tolist() == [3, 5] and found["novelty"][1].tolist() == [2, 1]
-    assert found["novelty_5"][0].tolist() == [0, 1] and found["novelty_1"][0].tolist() == [1, 0]
+    shares = score_shares([[1, 2], [5.0]])
+    assert shares["novelty"][0].tolist() == [3, 5] and shares["novelty"][1].tolist() == [2, 1]
+    assert shares["novelty_5"][0].tolist() == [0, 1] and shares["novelty_1"][0].tolist() == [1, 0]
     planted = [[[Topic("A", 5), Topic("B", 1)], [Topic("both", 4), Topic("B", None)]]]
     plain, weighted = topic_shares(planted, weighted=False), topic_shares(planted, weighted=True)
     assert plain["topics_B"] == (np.array([2.0]), np.array([4.0])) and weighted[
@@ -223,11 +225,11 @@ def test_stored_judgements(tmp_path):
         '{"prompt_id": "a", "sample_id": 0, "helpfulness": 4}\n'
         '{"prompt_id": 3, "sample_id": 1, "content": "{\\"help"}\n'
     )
-    found = read_judgements(path, aspect("helpfulness"))
-    assert found.values == {
+    judgements = read_judgements(path, aspect("helpfulness"))
+    assert judgements.values == {
         "a": {0: 4},
         "3": {1: None},
-    } and "1 of 2 judge outputs gave no verdict" in words.no_verdict_note(found.facts())
+    } and "1 of 2 judge outputs gave no verdict" in words.no_verdict_note(judgements.facts())
     with pytest.raises(InputError, match="no verdict of this kind in 2 rows"):
         read_judgements(path, stance_of)
     path.write_text('{"prompt_id": "a", "sample_id": 0, "score": 4}\n' * 2)

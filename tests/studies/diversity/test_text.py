@@ -72,13 +72,13 @@ def test_two_empty_sets_are_the_same():
 
 @given(SETS, SETS)
 def test_matrix_is_the_double_loop(a, b):
-    found = jaccard_matrix(a, b)
-    assert np.allclose(found, [[jaccard(x, y) for y in b] for x in a])
-    assert np.allclose(found, jaccard_matrix(b, a).T)
+    matrix = jaccard_matrix(a, b)
+    assert np.allclose(matrix, [[jaccard(x, y) for y in b] for x in a])
+    assert np.allclose(matrix, jaccard_matrix(b, a).T)
     assert np.allclose(jaccard_matrix(a), jaccard_matrix(a, a)), (
         "few sets take another way than many"
     )
-    assert ((found >= 0) & (found <= 1)).all()
+    assert ((matrix >= 0) & (matrix <= 1)).all()
 
 
 @given(SETS, st.randoms())
@@ -97,11 +97,11 @@ def test_diversity_knows_no_order(a, random):
 
 def test_cosines():
     rows = np.array([[3.0, 0], [0, 2], [1, 1], [0, 0], [0, 0]])
-    found = cosine_matrix(rows)
+    matrix = cosine_matrix(rows)
     assert (
-        found[0, 1] == 0
-        and found[0, 2] == pytest.approx(np.sqrt(0.5))
-        and found[0, 0] == pytest.approx(1)
+        matrix[0, 1] == 0
+        and matrix[0, 2] == pytest.approx(np.sqrt(0.5))
+        and matrix[0, 0] == pytest.approx(1)
     )
-    assert found[0, 3] == 0 and found[3, 4] == 1  # two answers without words are the same answer
+    assert matrix[0, 3] == 0 and matrix[3, 4] == 1  # two answers without words are the same answer
     assert mean_distance(np.ones((4, 4))) == 0 and mean_distance(np.eye(3)) == 1

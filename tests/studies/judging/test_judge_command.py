@@ -74,8 +74,8 @@ def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monke
     out = tmp_path / "judged"
     prices = ("--judge-price-in", 1, "--judge-price-out", 5)
     with serving(judge) as server:
-        said = veneer(*command(stored, server.url, out, *prices))
-        assert said.code == 0, said.err
+        result = veneer(*command(stored, server.url, out, *prices))
+        assert result.code == 0, result.err
         assert len(server.calls) == 23 and server.headers[0]["authorization"] == f"Bearer {SECRET}"
         again = veneer(*command(stored, server.url, out, *prices))
         assert again.code == 0 and len(server.calls) == 23, "a finished folder asks nothing"
@@ -110,8 +110,8 @@ def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monke
     assert used["cost"] == pytest.approx((230 * 1 + 92 * 5) / 1e6) and record["finished"]
     assert list(record["outcomes"].values()) == [{"judged": 21, "rule": 1, "unparsable": 2}]
     assert (
-        "24 answers, 1 by rule; without a verdict: 2 unparsable" in said.out
-        and "23 requests, 0 from the cache" in said.out
+        "24 answers, 1 by rule; without a verdict: 2 unparsable" in result.out
+        and "23 requests, 0 from the cache" in result.out
     )
     lines = [json.loads(line) for line in (out / "verdicts.jsonl").read_text().splitlines()]
     assert len(lines) == 24 and sum(row["outcome"] == "unparsable" for row in lines) == 2
@@ -119,7 +119,7 @@ def test_answers_are_judged_counted_and_reported(veneer, stored, tmp_path, monke
     assert not [
         p for p in tmp_path.rglob("*") if p.is_file() and SECRET.encode() in p.read_bytes()
     ], "the key is in no file"
-    assert SECRET not in said.out + said.err
+    assert SECRET not in result.out + result.err
 
 
 def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
@@ -179,8 +179,8 @@ def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_goes_on(
 
     with serving(answer) as server:
         words = command(stored, server.url, out, "--judge-retries", 1, "--judge-concurrency", 1)
-        said = veneer(*words)
-        assert said.code == 1 and said.err.strip().splitlines()[-1].startswith(
+        result = veneer(*words)
+        assert result.code == 1 and result.err.strip().splitlines()[-1].startswith(
             "veneer: error: the endpoint"
         )
         assert not (out / "results.jsonl").exists() and not (out / "verdicts.jsonl").exists()
@@ -202,8 +202,8 @@ def test_a_request_without_a_reply_leaves_the_run_open(veneer, stored, tmp_path)
 
     with serving(answer) as server:
         words = command(stored, server.url, out, "--judge-retries", 1, "--judge-concurrency", 1)
-        said = veneer(*words)
-        assert said.code == 0 and "2 got no reply; run the same command again" in said.out
+        result = veneer(*words)
+        assert result.code == 0 and "2 got no reply; run the same command again" in result.out
         assert not json.loads((out / "run.json").read_text())["finished"]
         before, broken[0] = len(server.calls), False
         assert veneer(*words).code == 0 and len(server.calls) == before + 2
@@ -212,10 +212,10 @@ def test_a_request_without_a_reply_leaves_the_run_open(veneer, stored, tmp_path)
 
 def test_a_wrong_key_leaves_nothing(veneer, stored, tmp_path):
     with serving(lambda c: c.error(401, "no such key")) as server:
-        said = veneer(*command(stored, server.url, tmp_path / "judged"))
+        result = veneer(*command(stored, server.url, tmp_path / "judged"))
     assert (
-        said.code == 2
-        and "HTTP 401: no such key" in said.err
+        result.code == 2
+        and "HTTP 401: no such key" in result.err
         and not (tmp_path / "judged").exists()
     )
 
@@ -224,10 +224,10 @@ def test_two_judges_are_compared_on_the_same_answers(veneer, stored, tmp_path):
     """Refusal against harm, which exclude each other; kappa by hand from the table."""
     out = tmp_path / "judged"
     with serving(judge) as server:
-        said = veneer(
+        result = veneer(
             *command(stored, server.url, out, "--compare", "refusal:refusal_rate", "harm:harm_rate")
         )
-        assert said.code == 0, said.err
+        assert result.code == 0, result.err
         second = tmp_path / "second"
         assert veneer(*command(stored, server.url, second)).code == 0
     rows = {
@@ -262,7 +262,7 @@ def test_two_judges_are_compared_on_the_same_answers(veneer, stored, tmp_path):
 
 def test_judges_without_a_model_work_too(veneer, stored, tmp_path):
     prompts, base, aligned = stored
-    said = veneer(
+    result = veneer(
         "judge",
         base,
         aligned,
@@ -273,7 +273,7 @@ def test_judges_without_a_model_work_too(veneer, stored, tmp_path):
         "--out",
         tmp_path / "judged",
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     rates = {
         r.system: r.value
         for r in Results.read(tmp_path / "judged" / "results.jsonl")
@@ -322,12 +322,12 @@ def test_bad_input_is_one_sentence(veneer, stored, tmp_path):
         (("judge", "--compare", prompts, base), "is not a verdict"),
     ]
     for words, expected in cases:
-        said = veneer(*words)
+        result = veneer(*words)
         assert (
-            said.code == 2
-            and expected in said.err
-            and said.err.strip().splitlines()[-1].startswith("veneer: error: ")
-        ), (words, said.err)
+            result.code == 2
+            and expected in result.err
+            and result.err.strip().splitlines()[-1].startswith("veneer: error: ")
+        ), (words, result.err)
         assert not (tmp_path / "judged").exists(), words
 
 

@@ -90,7 +90,7 @@ def test_labels_are_kept_saved_loaded_and_compared(veneer, stored, browser):
     press(browser, "4")
     browser.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(stored))
     press(browser, "s")
-    assert browser.wait("document.getElementById('said').textContent.includes('5 labels')")
+    assert browser.wait("document.getElementById('status').textContent.includes('5 labels')")
     lines = browser.run("lines()")
     saved = stored / "saved.jsonl"
     saved.write_text(lines)
@@ -103,10 +103,10 @@ def test_labels_are_kept_saved_loaded_and_compared(veneer, stored, browser):
     root = browser.call("DOM.getDocument")["root"]["nodeId"]
     node = browser.call("DOM.querySelector", nodeId=root, selector="#load")["nodeId"]
     browser.call("DOM.setFileInputFiles", files=[str(saved)], nodeId=node)
-    assert browser.wait("document.getElementById('said').textContent === '5 labels were loaded.'")
+    assert browser.wait("document.getElementById('status').textContent === '5 labels were loaded.'")
     assert browser.run("lines()") == lines
     browser.run('load(\'{"answer_id": "other"}\')')
-    assert "not on this page" in text(browser, "#said") and browser.run("lines()") == lines
+    assert "not on this page" in text(browser, "#status") and browser.run("lines()") == lines
     browser.run("localStorage.clear()")
 
     by_text = {item["text_sha256"]: name for item, name in zip(items, given, strict=True)}

@@ -63,8 +63,8 @@ def rows_of(systems) -> dict:
 
 def test_a_judge_decides_from_a_rating_of_four_on():
     judge = JudgeCoverage(Scripted())
-    found = judge.covered(QUESTIONS, [["yes=4;no=3", "yes=5;no=5;it depends=4", "  "], ["no=5"]])
-    assert found[0].tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]] and found[1].tolist() == [[0, 1]]
+    hits = judge.covered(QUESTIONS, [["yes=4;no=3", "yes=5;no=5;it depends=4", "  "], ["no=5"]])
+    assert hits[0].tolist() == [[1, 0, 0], [1, 1, 1], [0, 0, 0]] and hits[1].tolist() == [[0, 1]]
     assert (
         judge.judge.startswith("viewpoint-v1-")
         and judge.judge.endswith("@scripted")
@@ -122,9 +122,9 @@ def test_adjusted_for_the_questions_answered():
     rows = [(s, q) for s in range(3) for q in range(8) if np.isfinite(table[s, q])]
     dummies = np.array([[*np.eye(3)[s], *np.eye(8)[q]] for s, q in rows])
     fit = np.linalg.lstsq(dummies, np.array([table[s, q] for s, q in rows]), rcond=None)[0]
-    found = adjusted_means(table)
-    np.testing.assert_allclose([e.value for e in found], fit[:3] + fit[3:].mean())
-    assert [e.n for e in found] == [4, 7, 8] and found[0].value > np.nanmean(table[0]) + 0.4
+    means = adjusted_means(table)
+    np.testing.assert_allclose([e.value for e in means], fit[:3] + fit[3:].mean())
+    assert [e.n for e in means] == [4, 7, 8] and means[0].value > np.nanmean(table[0]) + 0.4
     apart = adjusted_means(np.array([[1.0, np.nan], [np.nan, 0.0]]))
     assert [e.value for e in apart] == [None, None] and "in common" in apart[0].note
     assert adjusted_means(np.array([[1.0], [0.5]]))[0].low is None
@@ -159,8 +159,8 @@ def test_embedding_stand_in_looks_for_the_nearest_sentence():
     coverage = EmbeddingCoverage(load_embedder(), 0.6)
     (question, *_) = example_viewpoints()
     said = "I like trains. " + question.viewpoints[0].statement
-    found = coverage.covered([question], [[said, "", "Bananas are yellow."]])[0]
-    assert found[0, 0] == 1 and not found[1:].any()
+    hits = coverage.covered([question], [[said, "", "Bananas are yellow."]])[0]
+    assert hits[0, 0] == 1 and not hits[1:].any()
     assert "stand-in" in coverage.note and "0.6" in coverage.judge
 
 
@@ -256,8 +256,8 @@ def test_the_command_end_to_end(tmp_path, capsys):
         str(tmp_path / "out"),
     ]
     assert main(args) == 0
-    said = capsys.readouterr().out
-    assert "wide: overton score 1.00" in said and "stand-in for a judge" in said
+    output = capsys.readouterr().out
+    assert "wide: overton score 1.00" in output and "stand-in for a judge" in output
     rows = Results.read(tmp_path / "out" / "results.jsonl")
     (narrow,) = rows.where(system="narrow", metric="overton_score")
     assert (

@@ -31,16 +31,16 @@ def measured(tmp_path_factory):
 
 
 def test_every_baseline_is_measured_on_every_task(measured):
-    found = Results.read(measured / "results.jsonl")
+    results = Results.read(measured / "results.jsonl")
     for task in ("lab-requests", "lab-sums"):
-        systems = {r.system for r in found.where(study="measure", task=task, metric="empty_rate")}
+        systems = {r.system for r in results.where(study="measure", task=task, metric="empty_rate")}
         assert systems == {"base", "veneer", "aligned", *MADE}
-        assert {r.system for r in found.where(task=task, metric="portion")} == {"veneer", *MADE}
-        differences = found.where(task=task, metric="difference_from_aligned")
+        assert {r.system for r in results.where(task=task, metric="portion")} == {"veneer", *MADE}
+        differences = results.where(task=task, metric="difference_from_aligned")
         assert {r.system for r in differences} == {"veneer", *MADE} and all(
             "Holm" in r.note for r in differences
         )
-    identities = {r.system: r.system_id for r in found if r.system in MADE}
+    identities = {r.system: r.system_id for r in results if r.system in MADE}
     assert identities["veneer-rank-2"] == SystemId.of("veneer-rank", rank=2)
     assert identities["veneer-from-lab-sums"] == SystemId.of("veneer-from", task="lab-sums")
     assert identities["lora-9"] == SystemId.of("lora", answers=9)
@@ -70,10 +70,10 @@ def test_the_browser_knows_each_answers_score(measured):
 
 def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
     """The cross table's diagonal: the veneer of refusals refuses, that of sums does not."""
-    found = Results.read(measured / "results.jsonl")
+    results = Results.read(measured / "results.jsonl")
 
     def refused(system: str) -> float:
-        (row,) = found.where(
+        (row,) = results.where(
             study="measure", task="lab-requests", metric="refusal_rate", system=system, split="test"
         )
         return row.value
@@ -82,7 +82,7 @@ def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
 
 
 @pytest.mark.parametrize(
-    ("baselines", "said"),
+    ("baselines", "sentence"),
     [
         ("rank-0", "no baseline"),
         ("from-svamp", "no baseline"),
@@ -90,14 +90,16 @@ def test_a_veneer_extracted_on_one_task_carries_that_task(measured):
         ("magic", "no baseline"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(veneer, tmp_path, baselines, said):
-    found = veneer("run", *PAIR, *TASKS, "--baselines", baselines, "--out", tmp_path / "run")
-    assert found.code == 2 and said in found.err.splitlines()[-1]
+def test_what_cannot_be_is_refused_before_anything_is_written(
+    veneer, tmp_path, baselines, sentence
+):
+    result = veneer("run", *PAIR, *TASKS, "--baselines", baselines, "--out", tmp_path / "run")
+    assert result.code == 2 and sentence in result.err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 
 def test_measure_has_no_capture_to_make_baselines_from(veneer, measured, tmp_path):
-    found = veneer(
+    result = veneer(
         "measure",
         *PAIR,
         "--veneer",
@@ -108,11 +110,11 @@ def test_measure_has_no_capture_to_make_baselines_from(veneer, measured, tmp_pat
         "--out",
         tmp_path / "m",
     )
-    assert found.code == 2 and "veneer run" in found.err.splitlines()[-1]
+    assert result.code == 2 and "veneer run" in result.err.splitlines()[-1]
 
 
 def test_again_it_changes_nothing_and_shows_the_table_of_systems(veneer, measured):
     before = (measured / "results.jsonl").stat().st_mtime_ns
-    said = veneer("run", *PAIR, *TASKS, "--baselines", ASKED, "--out", measured)
-    assert said.code == 0 and "veneer-rank-2" in said.out
+    result = veneer("run", *PAIR, *TASKS, "--baselines", ASKED, "--out", measured)
+    assert result.code == 0 and "veneer-rank-2" in result.out
     assert (measured / "results.jsonl").stat().st_mtime_ns == before

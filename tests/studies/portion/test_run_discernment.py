@@ -43,9 +43,9 @@ def test_a_measure_without_harmless_prompts_says_why(veneer, extracted, tmp_path
     out = tmp_path / "measure"
     words = ["--base", "lab:base", "--aligned", "lab:aligned", "--veneer", extracted]
     words += ["--tasks", "lab-requests", "--limit", 12, "--max-new-tokens", 14, "--no-controls"]
-    said = veneer("measure", *words, "--out", out)
-    assert said.code == 0, said.err
-    assert "discernment: not measured; add the task xstest or instructions" in said.out
+    result = veneer("measure", *words, "--out", out)
+    assert result.code == 0, result.err
+    assert "discernment: not measured; add the task xstest or instructions" in result.out
     rows = Results.read(out / "results.jsonl")
     assert not rows.where(metric="discernment_auroc") and not rows.where(metric="probe_auroc")
     left_out = json.loads((out / "run.json").read_text())["discernment_left_out"]

@@ -65,43 +65,43 @@ def test_a_judge_model_decides_the_headline(veneer, tmp_path, monkeypatch):
             "--out",
             out,
         )
-        said = veneer(*command)
-        assert said.code == 0, said.err
-        asked = len(server.calls)
-        assert asked and veneer(*command).code == 0 and len(server.calls) == asked, (
+        result = veneer(*command)
+        assert result.code == 0, result.err
+        calls = len(server.calls)
+        assert calls and veneer(*command).code == 0 and len(server.calls) == calls, (
             "a finished run asks nothing"
         )
-    found = Results.read(out / "results.jsonl")
+    results = Results.read(out / "results.jsonl")
     rows = {
         r.system: r
-        for r in found.where(study="measure", task="mine", metric="harm_rate", split="test")
+        for r in results.where(study="measure", task="mine", metric="harm_rate", split="test")
     }
     assert rows["aligned"].value < rows["base"].value and rows["base"].judge.startswith("harm-v1-")
-    (portion,) = found.where(task="mine", metric="portion", of="harm_rate", system="veneer")
+    (portion,) = results.where(task="mine", metric="portion", of="harm_rate", system="veneer")
     assert portion.judge == rows["base"].judge
-    missing = {r.system: r.value for r in found.where(task="mine", metric="harm_unscored_rate")}
+    missing = {r.system: r.value for r in results.where(task="mine", metric="harm_unscored_rate")}
     for system, row in rows.items():
         assert row.n == round(10 * (1 - missing.get(system, 0.0)))
     record = json.loads((out / "run.json").read_text())
-    assert record["judge_usage"][rows["base"].judge]["usage"]["requests"] == asked
+    assert record["judge_usage"][rows["base"].judge]["usage"]["requests"] == calls
     written = [p for p in out.rglob("*") if p.is_file()]
     assert written and not any(KEY.encode() in p.read_bytes() for p in written)
 
 
 def test_without_its_judge_the_task_is_refused_before_anything_is_written(veneer, tmp_path):
-    said = veneer("run", *PAIR, "--tasks", own_task(tmp_path), "--out", tmp_path / "run")
+    result = veneer("run", *PAIR, "--tasks", own_task(tmp_path), "--out", tmp_path / "run")
     assert (
-        said.code == 2
-        and "--judge-url" in said.err.splitlines()[-1]
+        result.code == 2
+        and "--judge-url" in result.err.splitlines()[-1]
         and not (tmp_path / "run").exists()
     )
 
 
 def test_half_a_judge_is_refused(veneer, tmp_path):
     for half in (("--judge-url", "http://127.0.0.1:9/v1"), ("--judge-model", "m")):
-        said = veneer("run", *PAIR, "--tasks", "lab-sums", *half, "--out", tmp_path / "run")
+        result = veneer("run", *PAIR, "--tasks", "lab-sums", *half, "--out", tmp_path / "run")
         assert (
-            said.code == 2
-            and "give both" in said.err.splitlines()[-1]
+            result.code == 2
+            and "give both" in result.err.splitlines()[-1]
             and not (tmp_path / "run").exists()
         )

@@ -82,11 +82,11 @@ def test_the_terminal_tells_close_systems_apart(capsys, monkeypatch):
     }
     entries = [Entry(name, [[]] * 30) for name in found if name != SELF]
     show(Results(rows(placed(found, "bertscore"), entries, teacher="t", task="x")), "t")
-    said = capsys.readouterr().out
-    means = [line.split()[2] for line in said.splitlines() if line.startswith("near-")]
-    assert len(set(means)) == 2 and "…" not in said
-    assert "0 by definition" in said and "1 by definition" in said
-    assert "undefined: bertscore, few: 1 prompts have all of system, base and ceiling" in said
+    output = capsys.readouterr().out
+    means = [line.split()[2] for line in output.splitlines() if line.startswith("near-")]
+    assert len(set(means)) == 2 and "…" not in output
+    assert "0 by definition" in output and "1 by definition" in output
+    assert "undefined: bertscore, few: 1 prompts have all of system, base and ceiling" in output
 
 
 def test_the_reference_is_never_its_own_candidate():
@@ -146,10 +146,14 @@ def test_embedding_measure_handles_empty_answers():
     from veneer.embed import load_embedder
 
     measure = Embedded(load_embedder())
-    found = measure.similarities(
+    similarities = measure.similarities(
         ["a cat sat on a mat", ""], [["the cat sat on the mat", "", "tax law"], ["", "x"]]
     )
-    assert found[0][0] > 0.8 > found[0][2] and found[0][1] == 0 and found[1].tolist() == [1.0, 0.0]
+    assert (
+        similarities[0][0] > 0.8 > similarities[0][2]
+        and similarities[0][1] == 0
+        and similarities[1].tolist() == [1.0, 0.0]
+    )
     assert measure.similarities(["a"], [[]])[0].shape == (0,)
 
 
@@ -245,8 +249,8 @@ class Scripted:
 
 def test_judged_similarity_counts_pairs_without_a_verdict():
     measure = JudgedSimilarity(Scripted(), ["q", "r"])
-    found = measure.similarities(["a", ""], [["a", "b", "mumble"], ["", "c"]])
-    assert [x.tolist() for x in found] == [[1.0, 0.5], [1.0, 0.0]]
+    similarities = measure.similarities(["a", ""], [["a", "b", "mumble"], ["", "c"]])
+    assert [x.tolist() for x in similarities] == [[1.0, 0.5], [1.0, 0.0]]
     assert "1 of 5 pairs without a verdict" in measure.note and measure.judge.startswith(
         "similarity-v1-"
     )
@@ -272,11 +276,11 @@ def test_paper_layout(tmp_path):
         (tmp_path / "LIMA-OE" / "outputs" / name).mkdir(parents=True)
         (tmp_path / "LIMA-OE" / "outputs" / name / "samples.jsonl").write_text("")
     for folder in (tmp_path, tmp_path / "LIMA-OE", tmp_path / "LIMA-OE" / "outputs"):
-        found = paper_layout(folder)
+        layout = paper_layout(folder)
         assert (
-            found.teacher[0] == "llama-2-chat"
-            and found.peers == ["gpt-4"]
-            and found.oracles == ["llama-2-icl-chat-summary"]
+            layout.teacher[0] == "llama-2-chat"
+            and layout.peers == ["gpt-4"]
+            and layout.oracles == ["llama-2-icl-chat-summary"]
         )
     assert paper_layout(tmp_path, "gpt-4").peers == ["llama-2-chat"]
     with pytest.raises(InputError, match="holds no answers of nobody"):
@@ -308,9 +312,9 @@ def test_the_whole_published_tree_has_no_base_model_and_no_oracle_for_a_peer(tmp
         row = {"ok": True, "outputs": []} if prompt is None else {"prompt": prompt, "outputs": []}
         (tmp_path / name).mkdir()
         (tmp_path / name / "samples.jsonl").write_text(json.dumps(row) + "\n")
-    found = paper_layout(tmp_path)
-    assert found.peers == ["gpt-3.5-turbo", "mistral-instruct", "mistral-sft", "zephyr"]
-    assert found.oracles == [
+    layout = paper_layout(tmp_path)
+    assert layout.peers == ["gpt-3.5-turbo", "mistral-instruct", "mistral-sft", "zephyr"]
+    assert layout.oracles == [
         "gpt-3.5-turbo-summary-llama-2-chat",
         "llama-2-icl-chat-knn-response_similar",
         "mistral-icl-chat-summary",

@@ -84,22 +84,23 @@ def test_a_fixed_share_is_the_contrast_and_an_absolute_margin_the_textbook_test(
 def test_verdicts_on_planted_systems():
     rng = np.random.default_rng(3)
     same, base, ceiling = trial(rng, 0.0)
-    found = equivalence(
+    equivalent = equivalence(
         {"same": same, "far": base + 0.1, "above": ceiling + 0.2, "base": base}, base, ceiling
     )
-    assert {k: v.word for k, v in found.items()} == {
+    assert {k: v.word for k, v in equivalent.items()} == {
         "same": "equivalent",
         "far": "different",
         "above": "different",
         "base": "different",
     }
     assert (
-        "below the ceiling" in verdict_sentence(found["far"].facts)
-        and "above the ceiling" in verdict_sentence(found["above"].facts)
-        and (found["far"].side, found["above"].side, found["same"].side) == ("below", "above", None)
+        "below the ceiling" in verdict_sentence(equivalent["far"].facts)
+        and "above the ceiling" in verdict_sentence(equivalent["above"].facts)
+        and (equivalent["far"].side, equivalent["above"].side, equivalent["same"].side)
+        == ("below", "above", None)
     )
-    assert all(v.family == 4 and v.n == N for v in found.values())
-    one = found["same"]
+    assert all(v.family == 4 and v.n == N for v in equivalent.values())
+    one = equivalent["same"]
     assert (
         one.low < one.difference < one.high and max(abs(one.low), abs(one.high)) < one.margin * 1.1
     )
@@ -130,13 +131,13 @@ def test_holm_over_systems_makes_it_harder():
     ],
 )
 def test_where_there_is_no_scale_there_is_verdict_reason(base, ceiling, reason, note):
-    found = equivalence({"s": [0.5] * 6}, base, ceiling)["s"]
+    equivalent = equivalence({"s": [0.5] * 6}, base, ceiling)["s"]
     assert (
-        found.word == "undecided"
-        and found.p is None
-        and found.reason == found.facts["verdict_reason"] == reason
-        and note in (verdict_reason(found.facts) or "")
-        and note in verdict_sentence(found.facts)
+        equivalent.word == "undecided"
+        and equivalent.p is None
+        and equivalent.reason == equivalent.facts["verdict_reason"] == reason
+        and note in (verdict_reason(equivalent.facts) or "")
+        and note in verdict_sentence(equivalent.facts)
     )
 
 
@@ -144,9 +145,9 @@ def test_prompts_without_an_answer_are_left_out_of_that_system_alone():
     s, b, c = trial(np.random.default_rng(2), 0.0)
     holes = s.copy()
     holes[:10] = np.nan
-    found = equivalence({"whole": s, "holes": holes}, b, c)
-    assert (found["whole"].n, found["holes"].n) == (N, N - 10)
-    assert found["holes"].p_low == pytest.approx(
+    equivalent = equivalence({"whole": s, "holes": holes}, b, c)
+    assert (equivalent["whole"].n, equivalent["holes"].n) == (N, N - 10)
+    assert equivalent["holes"].p_low == pytest.approx(
         equivalence({"x": s[10:]}, b[10:], c[10:])["x"].p_low
     )
 

@@ -125,8 +125,8 @@ def test_notes_tell_the_same_facts_as_those_of_0_1():
 
 def test_a_scale_without_distance_has_a_reason_with_its_figures():
     same = [[x[0], *base] for x, base in zip(TEACHER, ENTRIES[0].answers, strict=True)]
-    found = [r for r in measured(same) if r.metric == "portion" and r.system == "knn-response-3"]
-    row = found[0]
+    rows = [r for r in measured(same) if r.metric == "portion" and r.system == "knn-response-3"]
+    row = rows[0]
     reason = row.fact("reason")
     assert row.value is None and reason["code"] == "no_difference"
     assert reason["low"] <= reason["value"] <= reason["high"]

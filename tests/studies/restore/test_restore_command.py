@@ -64,8 +64,8 @@ def test_it_says_who_tells_harmful_from_harmless_prompts(restored, veneer):
     (probe,) = rows.where(metric="probe_auroc")
     assert probe.system == "compromised"
     assert "AUROC, 0.5 tells nothing; broken" in (restored / "report.html").read_text()
-    said = veneer("restore", *ASKED, "--out", restored)  # a finished folder: it only says
-    assert "discernment, AUROC on lab-requests+lab-harmless" in said.out
+    result = veneer("restore", *ASKED, "--out", restored)  # a finished folder: it only says
+    assert "discernment, AUROC on lab-requests+lab-harmless" in result.out
 
 
 def test_the_page_shows_answers_side_by_side(restored):

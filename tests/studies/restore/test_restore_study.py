@@ -79,11 +79,11 @@ def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
     assert verdict.value is None and verdict.fact("verdict") == "not_determined"  # of 6 prompts
     figures = verdict.fact("figures")
     assert figures["refusal_rate"]["restored"] < 0.5 < figures["over_refusal_rate"]["restored"]
-    found = json.loads((tmp_path / "real" / "run.json").read_text())["restore"]
+    record = json.loads((tmp_path / "real" / "run.json").read_text())["restore"]
     assert (
-        found["ways"]["own"]["chosen"] == "own-1" and len(found["ways"]["own"]["candidates"]) == 3
+        record["ways"]["own"]["chosen"] == "own-1" and len(record["ways"]["own"]["candidates"]) == 3
     )
-    assert found["rule"].startswith("on the validation part, the least loss")
+    assert record["rule"].startswith("on the validation part, the least loss")
 
 
 def test_too_few_harmful_prompts_are_said_before_the_run(models, caplog):

@@ -101,9 +101,9 @@ def test_the_large_model_learns_what_the_small_ones_veneer_does(baked, shifted):
         "lab-requests",
         "lab-harmless",
     }
-    asked = get_task("lab-requests").prompts("test")[:12]
+    questions = get_task("lab-requests").prompts("test")[:12]
     answers = {
-        s.name: [r.text for r in respond(s, asked, Sampling(40))]
+        s.name: [r.text for r in respond(s, questions, Sampling(40))]
         for s in (
             System.of_model(shifted.large),
             shifted,
@@ -132,10 +132,10 @@ def test_what_is_baked_says_where_it_comes_from_and_where_it_stops(baked, shifte
 def test_merged_it_is_a_plain_checkpoint(baked, tmp_path):
     veneer, _ = baked
     large = load_model("lab:large-base")
-    asked = lab_prompts(3, "test")
-    expected = [r.text for r in respond(System.of_model(large, veneer), asked, Sampling(40))]
+    questions = lab_prompts(3, "test")
+    expected = [r.text for r in respond(System.of_model(large, veneer), questions, Sampling(40))]
     merged = load_model(str(merge(veneer, large, tmp_path / "merged")))
-    assert [r.text for r in respond(System.of_model(merged), asked, Sampling(40))] == expected
+    assert [r.text for r in respond(System.of_model(merged), questions, Sampling(40))] == expected
 
 
 def test_a_low_rank_one_and_another_extraction(shifted, baked, tmp_path):

@@ -139,12 +139,14 @@ def tiny_transfer(tmp_path_factory):
     models = TransferModels(
         large, small, aligned, None, veneer, plain, PlainFormat("Q: {prompt}"), plain
     )
-    asked = prompts(6)
+    questions = prompts(6)
     config = CaptureConfig(
         k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
     )
-    taken = capture(models.large_pair, asked, tmp_path_factory.mktemp("large") / "capture", config)
-    return models, veneer, asked, taken
+    taken = capture(
+        models.large_pair, questions, tmp_path_factory.mktemp("large") / "capture", config
+    )
+    return models, veneer, questions, taken
 
 
 @pytest.mark.parametrize("alpha", ["1", "0", "1.5>0.2@4", "2@3"])
@@ -227,7 +229,7 @@ def test_without_the_large_aligned_model_alpha_is_chosen_by_headlines(tmp_path):
     """ "up" counts as it is, "down" as 1 minus it; train prompts of the select part
     alone are answered."""
     tasks = [Says("up", "yes"), Says("down", "no", way="down")]
-    asked = [
+    questions = [
         Prompt.from_text(f"{t.name}{i}", f"q{i}", task=t.name) for t in tasks for i in range(3)
     ]
     systems = [
@@ -236,7 +238,7 @@ def test_without_the_large_aligned_model_alpha_is_chosen_by_headlines(tmp_path):
         Answers("shifted-2", "yes no"),
     ]
     choice, rows = choose_by_score(
-        systems, tasks, asked, {"up": [], "down": []}, tmp_path, StudyConfig()
+        systems, tasks, questions, {"up": [], "down": []}, tmp_path, StudyConfig()
     )
     assert choice.system == "shifted-1" and choice.figures == {
         "shifted-0.5": 0.0,
@@ -271,12 +273,19 @@ class Texts(Task):
 
 def test_train_prompts_are_never_test_prompts():
     tasks = [Texts("one", tuple("abcdef"), ("x", "b")), Texts("two", ("g", "x"), ("y",))]
-    found = TransferPrompts.of_tasks(tasks, None, 1, seed=0, learns=None)
-    assert [p.plain for p in found.train] == ["a", "c", "d", "e", "f", "g"] and found.dropped == 2
-    assert [p.plain for p in found.test["one"]] == ["x"], (
+    prompt_sets = TransferPrompts.of_tasks(tasks, None, 1, seed=0, learns=None)
+    assert [p.plain for p in prompt_sets.train] == [
+        "a",
+        "c",
+        "d",
+        "e",
+        "f",
+        "g",
+    ] and prompt_sets.dropped == 2
+    assert [p.plain for p in prompt_sets.test["one"]] == ["x"], (
         "also where the limit leaves the equal test prompt out"
     )
-    parts = [found.part(name) for name in ("train", "select", "report")]
+    parts = [prompt_sets.part(name) for name in ("train", "select", "report")]
     assert sorted(p.plain for part in parts for p in part) == ["a", "c", "d", "e", "f", "g"]
 
 
@@ -293,20 +302,20 @@ def test_costs_are_ratios_within_rounds():
             [Cost("base", [1.0, 2.0, 4.0], 100, 20), Cost("shifted-1", [2.0, 4.0, 8.0], 150, 30)]
         )
     )
-    found = {(r.metric, r.system): r for r in rows}
-    ratio = found["time_ratio", "shifted-1"]
+    by_metric = {(r.metric, r.system): r for r in rows}
+    ratio = by_metric["time_ratio", "shifted-1"]
     assert (ratio.value, ratio.low, ratio.high, ratio.n) == (
         pytest.approx(2),
         pytest.approx(2),
         pytest.approx(2),
         3,
     )
-    per_token = found["seconds_per_token", "base"]
+    per_token = by_metric["seconds_per_token", "base"]
     assert (
         per_token.value == pytest.approx(2 / (8 * 24))
         and per_token.low < per_token.value < per_token.high
     )
-    assert found["memory_ratio", "shifted-1"].value == pytest.approx(1.5)
+    assert by_metric["memory_ratio", "shifted-1"].value == pytest.approx(1.5)
 
 
 def test_timing_stands_on_disk_and_counts_what_decoding_needs(tmp_path, tiny_transfer):

@@ -53,18 +53,18 @@ def test_it_says_why_nothing_tells_harmful_from_harmless_prompts(whole):
 
 
 def test_every_system_is_measured_on_every_task(whole):
-    found = Results.read(whole / "results.jsonl")
+    results = Results.read(whole / "results.jsonl")
     for task in ("lab-requests", "lab-sums"):
         assert [
             r.system
-            for r in found.where(study="measure", task=task, metric="empty_rate", split="test")
+            for r in results.where(study="measure", task=task, metric="empty_rate", split="test")
         ] == SYSTEMS
-        differences = found.where(study="measure", task=task, metric="difference_from_aligned")
+        differences = results.where(study="measure", task=task, metric="difference_from_aligned")
         assert {r.system for r in differences} == set(SYSTEMS) - {"base", "aligned"}
         assert all("Holm over 15 differences" in r.note for r in differences)
     refused = {
         r.system: r.value
-        for r in found.where(task="lab-requests", metric="refusal_rate", split="test")
+        for r in results.where(task="lab-requests", metric="refusal_rate", split="test")
     }
     assert (
         refused["base"] == 0
@@ -72,15 +72,17 @@ def test_every_system_is_measured_on_every_task(whole):
         and refused["baked"] > 0.8
         and refused["aligned"] > 0.8
     )
-    portions = {r.system for r in found.where(task="lab-requests", metric="portion", split="test")}
+    portions = {
+        r.system for r in results.where(task="lab-requests", metric="portion", split="test")
+    }
     assert portions == set(SYSTEMS) - {"base", "aligned"}
 
 
 def test_distances_have_floor_positions_and_the_baked_heads_teacher(whole):
-    found = Results.read(whole / "results.jsonl")
+    results = Results.read(whole / "results.jsonl")
     kl = {
         r.system: r
-        for r in found.where(
+        for r in results.where(
             study="transfer", task="joint", metric="kl", split="report", position=None
         )
     }
@@ -88,35 +90,35 @@ def test_distances_have_floor_positions_and_the_baked_heads_teacher(whole):
     assert kl["shifted-1"].value < 0.7 * kl["base"].value and all(
         r.low <= r.value <= r.high for r in kl.values()
     )
-    (floor,) = found.where(
+    (floor,) = results.where(
         study="transfer", task="joint", metric="kl", system="aligned", split="noise"
     )
     assert abs(floor.value) < 1e-4
     first = {
         r.system: r.value
-        for r in found.where(study="transfer", task="joint", metric="kl", position=(1, 1))
+        for r in results.where(study="transfer", task="joint", metric="kl", position=(1, 1))
     }
     assert (
         first["shifted-1"] == pytest.approx(first["shifted-1@4"])
         and first["shifted-1"] < first["base"]
     )
-    assert found.where(study="transfer", metric="top1_agreement", system="shifted-1")
-    (kept,) = found.where(
+    assert results.where(study="transfer", metric="top1_agreement", system="shifted-1")
+    (kept,) = results.where(
         study="transfer", task="joint", metric="kl_from_shifted_recovered", system="baked"
     )
     assert kept.value > 0.5
     assert (
-        len(found.where(study="transfer", metric="time_ratio")) == 7
-        and len(found.where(metric="memory_ratio")) == 7
+        len(results.where(study="transfer", metric="time_ratio")) == 7
+        and len(results.where(metric="memory_ratio")) == 7
     )
 
 
 def test_the_record_says_how_alpha_was_chosen_and_what_was_seen(whole):
     record = json.loads((whole / "run.json").read_text())
-    found = Results.read(whole / "results.jsonl")
+    results = Results.read(whole / "results.jsonl")
     select = {
         r.system: r.value
-        for r in found.where(study="transfer", metric="kl", split="select")
+        for r in results.where(study="transfer", metric="kl", split="select")
         if r.system != "base"
     }
     assert (
@@ -129,7 +131,7 @@ def test_the_record_says_how_alpha_was_chosen_and_what_was_seen(whole):
         "fitted": ["small_veneer", "baked", "own_veneer"],
         "report_part": "extracted_here",
     }
-    identities = {r.system: r.system_id for r in found if r.system_id is not None}
+    identities = {r.system: r.system_id for r in results if r.system_id is not None}
     assert identities == {
         "shifted-1": SystemId.of("shifted", alpha="1"),
         "shifted-1@4": SystemId.of("shifted", alpha="1@4"),
@@ -145,17 +147,17 @@ def test_the_record_says_how_alpha_was_chosen_and_what_was_seen(whole):
 
 def test_again_changes_nothing_and_shows_the_table(veneer, whole):
     before = content(whole)
-    said = veneer(*ASKED, "--out", whole)
-    assert said.code == 0 and content(whole) == before
-    assert "shifted-1@4" in said.out and "refusal rate" in said.out and "memory" in said.out
+    result = veneer(*ASKED, "--out", whole)
+    assert result.code == 0 and content(whole) == before
+    assert "shifted-1@4" in result.out and "refusal rate" in result.out and "memory" in result.out
 
 
 def test_another_configuration_is_refused(veneer, whole):
     before = content(whole)
-    said = veneer(*[a if a != "1,1@4" else "1" for a in ASKED], "--out", whole)
+    result = veneer(*[a if a != "1,1@4" else "1" for a in ASKED], "--out", whole)
     assert (
-        said.code == 2
-        and "another configuration (alphas: 1,1@4 there, 1 here)" in said.err.splitlines()[-1]
+        result.code == 2
+        and "another configuration (alphas: 1,1@4 there, 1 here)" in result.err.splitlines()[-1]
         and content(whole) == before
     )
 
@@ -220,7 +222,7 @@ def test_what_a_cut_run_lacks_is_made_again_as_it_was(whole, tmp_path):
 def test_a_given_veneer_needs_no_aligned_model_at_all(veneer, whole, tmp_path):
     """Only the two bases and a veneer: alpha to bake is chosen by headlines, there are no portions
     and no distances."""
-    asked = (
+    command = (
         "transfer",
         *LARGE,
         "--veneer",
@@ -232,23 +234,23 @@ def test_a_given_veneer_needs_no_aligned_model_at_all(veneer, whole, tmp_path):
         "--timing",
         "0",
     )
-    said = veneer(*asked, "--systems", "base,shifted,baked", "--out", tmp_path / "out")
-    assert said.code == 0, said.err
+    result = veneer(*command, "--systems", "base,shifted,baked", "--out", tmp_path / "out")
+    assert result.code == 0, result.err
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     assert record["choice"]["system"] == "shifted-1"
     assert record["choice"]["rule"] == "best_headlines"
     assert record["fairness"]["report_part"] == "unknown"
-    found = Results.read(tmp_path / "out" / "results.jsonl")
-    assert {r.system for r in found.where(study="measure", metric="empty_rate")} == {
+    results = Results.read(tmp_path / "out" / "results.jsonl")
+    assert {r.system for r in results.where(study="measure", metric="empty_rate")} == {
         "base",
         "shifted-0",
         "shifted-1",
         "baked",
     }
     assert (
-        not found.where(metric="portion")
-        and not found.where(metric="kl")
-        and found.where(metric="kl_from_shifted")
+        not results.where(metric="portion")
+        and not results.where(metric="kl")
+        and results.where(metric="kl_from_shifted")
     )
 
 
@@ -337,8 +339,8 @@ def test_what_cannot_be_is_refused_before_any_work(veneer, whole, other, tmp_pat
     asked = [
         str(places.get(w, w)) for option, v in options.items() if v is not None for w in (option, v)
     ]
-    said = veneer("transfer", *asked, *flags, "--out", tmp_path / "out")
-    assert said.code == 2, said
-    last = said.err.splitlines()[-1]
-    assert last.startswith("veneer: error: ") and sentence in last and "Traceback" not in said.err
+    result = veneer("transfer", *asked, *flags, "--out", tmp_path / "out")
+    assert result.code == 2, result
+    last = result.err.splitlines()[-1]
+    assert last.startswith("veneer: error: ") and sentence in last and "Traceback" not in result.err
     assert not (tmp_path / "out").exists()

@@ -35,7 +35,7 @@ def rows(*, with_aligned: bool) -> Results:
 def test_columns_that_nothing_fills_are_left_out(with_aligned, capsys):
     """Without a large aligned model there is no KL and no portion."""
     show(rows(with_aligned=with_aligned))
-    said = capsys.readouterr().out
-    assert "n = 10" in said and "time" in said and "memory" not in said
-    assert ("KL" in said) is with_aligned and ("the portion" in said) is with_aligned
-    assert ("(0.90)" in said) is with_aligned
+    output = capsys.readouterr().out
+    assert "n = 10" in output and "time" in output and "memory" not in output
+    assert ("KL" in output) is with_aligned and ("the portion" in output) is with_aligned
+    assert ("(0.90)" in output) is with_aligned

@@ -134,8 +134,8 @@ def checked(rows: Sequence[Any], text: str) -> tuple[list[Position], str]:
                 "1 at most"
             )
         out.append(Position(bytes(token), candidates))
-    for part in (out, out[:-1]):
-        spelt = b"".join(p.token for p in part).decode("utf-8", errors="replace")
+    for positions in (out, out[:-1]):
+        spelt = b"".join(p.token for p in positions).decode("utf-8", errors="replace")
         if spelt.strip() == text.strip():
             return out, spelt
     raise Untrue(

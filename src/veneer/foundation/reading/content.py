@@ -71,9 +71,9 @@ def opened(path: Path, expected: str, *, bounded: bool = False) -> Iterator[IO[b
         # a pipe since the check
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(handle, "rb") as raw:
-            found = os.fstat(handle)
-            _check_mode(path, found.st_mode, expected)
-            if found.st_size > LARGEST and bounded:
+            status = os.fstat(handle)
+            _check_mode(path, status.st_mode, expected)
+            if status.st_size > LARGEST and bounded:
                 raise InputError(_TOO_LARGE.format(path=path))
             head = raw.read(8)
             raw.seek(0)

@@ -106,9 +106,7 @@ def _lines(stream: IO[bytes], path: Path, expected: str) -> Iterator[Line]:
         if number == 0 and decode.marked(line) in decode.WIDE:
             text = decode.decoded(read_whole(stream, path, line), path)
             yield from (
-                (n, part.encode())
-                for n, part in enumerate(text.split("\n"), 1)
-                if part.strip(BLANK)
+                (n, row.encode()) for n, row in enumerate(text.split("\n"), 1) if row.strip(BLANK)
             )
             return
         number += 1

@@ -81,20 +81,20 @@ class ClassifierJudge:
         written = [i for i, text in enumerate(texts) if text.strip()]
         how = {"add_special_tokens": False, "truncation": False, "verbose": False}
         ids = self._tokenizer([texts[i] for i in written], **how)["input_ids"] if written else []
-        work = [
+        pieces = [
             (i, piece)
             for i, row in zip(written, ids, strict=True)
             for piece in chunks(row, self._longest)
         ]
-        work.sort(key=lambda item: (len(item[1]), item[0]))
-        for at in range(0, len(work), BATCH):
-            batch = work[at : at + BATCH]
+        pieces.sort(key=lambda item: (len(item[1]), item[0]))
+        for at in range(0, len(pieces), BATCH):
+            batch = pieces[at : at + BATCH]
             for (i, _), (probability, most) in zip(
                 batch, self._classify([piece for _, piece in batch]), strict=True
             ):
                 worst[i], decided[i] = max(worst[i], probability), decided[i] or most
             if progress:
-                progress(min(at + BATCH, len(work)), len(work), "toxicity")
+                progress(min(at + BATCH, len(pieces)), len(pieces), "toxicity")
         return [
             {"toxicity_rate": float(d), "toxicity_score": w}
             for d, w in zip(decided, worst, strict=True)

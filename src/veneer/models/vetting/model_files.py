@@ -35,17 +35,17 @@ def vet_folder(folder: Path) -> None:
         if not path.name.endswith((*SETTINGS, ".safetensors")):
             continue
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError as error:
             raise InputError(
                 f"{path} cannot be read ({error.strerror}); expected a regular file: {MEND}"
             ) from None
-        if not stat.S_ISREG(found.st_mode):
-            what = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe, a device or a socket"
+        if not stat.S_ISREG(status.st_mode):
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a device or a socket"
             raise InputError(f"{path} is {what}; expected a regular file: {MEND}")
-        if path.name.endswith(SETTINGS) and found.st_size > LARGEST:
+        if path.name.endswith(SETTINGS) and status.st_size > LARGEST:
             raise InputError(
-                f"{path} has {found.st_size:,} bytes; expected at most {LARGEST >> 20} MiB: {MEND}"
+                f"{path} has {status.st_size:,} bytes; expected at most {LARGEST >> 20} MiB: {MEND}"
             )
     if _is_indexed(folder):
         _vet_index(folder)
@@ -131,8 +131,8 @@ def _whole_weights(folder: Path) -> list[Path]:
 
 def _quantised(config: dict[str, Any]) -> bool:
     return any(
-        isinstance(part, dict) and part.get("quantization_config") is not None
-        for part in (config, config.get("text_config"))
+        isinstance(settings, dict) and settings.get("quantization_config") is not None
+        for settings in (config, config.get("text_config"))
     )
 
 

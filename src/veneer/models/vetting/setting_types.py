@@ -132,9 +132,9 @@ def vet_tokenizer_config(path: Path, settings: Mapping[str, Any]) -> None:
 def vet_token_ids(path: Path, config: Mapping[str, Any]) -> None:
     """Raise InputError where config.json, or the part of it that is the language model's, names
     tokens by anything but numbers."""
-    for part in (config, config.get("text_config")):
-        if isinstance(part, Mapping):
-            _vet(path, part, TOKEN_IDS)
+    for settings in (config, config.get("text_config")):
+        if isinstance(settings, Mapping):
+            _vet(path, settings, TOKEN_IDS)
 
 
 def _vet(path: Path, settings: Mapping[str, Any], types: Mapping[str, tuple[Check, str]]) -> None:

@@ -22,13 +22,13 @@ def vet_tokenizer(path: Path, content: Any) -> None:
     of tokenizer.json; what is of a wrong type is left for the library to refuse."""
     if not isinstance(content, dict):
         raise InputError(f"{path} is no JSON object; {MEND}")
-    for part in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
-        steps = list(_steps(content.get(part)))
+    for stage in ("normalizer", "pre_tokenizer", "post_processor", "decoder"):
+        steps = list(_steps(content.get(stage)))
         if len(steps) > STEPS:
             raise InputError(
-                f"{path} has {len(steps):,} steps in its {part}, more than {STEPS}; {MEND}"
+                f"{path} has {len(steps):,} steps in its {stage}, more than {STEPS}; {MEND}"
             )
-        _check_growth(path, part, steps)
+        _check_growth(path, stage, steps)
         for step in steps:
             for pattern in _patterns(step):
                 if is_risky(pattern) and not splits_in_time(pattern):
@@ -44,13 +44,13 @@ def vet_tokenizer(path: Path, content: Any) -> None:
         raise InputError(f"{path} pads each text to more than {PADDED:,} tokens; {MEND}")
 
 
-def _steps(part: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+def _steps(stage: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
     """The steps of a pipeline, those within sequences too."""
-    if not isinstance(part, dict) or depth > 50:
+    if not isinstance(stage, dict) or depth > 50:
         return
-    yield part
+    yield stage
     for name in ("normalizers", "pretokenizers", "processors", "decoders"):
-        inner = part.get(name)
+        inner = stage.get(name)
         for step in inner if isinstance(inner, list) else ():
             yield from _steps(step, depth + 1)
 
@@ -61,7 +61,7 @@ def _patterns(step: dict[str, Any]) -> Iterator[str]:
         yield pattern["Regex"]
 
 
-def _check_growth(path: Path, part: str, steps: list[dict[str, Any]]) -> None:
+def _check_growth(path: Path, stage: str, steps: list[dict[str, Any]]) -> None:
     growth, prepended = 1.0, 0
     for step in steps:
         kind, content = step.get("type"), step.get("content")
@@ -75,7 +75,7 @@ def _check_growth(path: Path, part: str, steps: list[dict[str, Any]]) -> None:
             if growth > GROWTH
             else f"puts {prepended:,} characters in front of each text"
         )
-        raise InputError(f"the {part} in {path} {what}; {MEND}")
+        raise InputError(f"the {stage} in {path} {what}; {MEND}")
 
 
 def _growth(pattern: Any, content: str) -> float:

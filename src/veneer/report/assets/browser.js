@@ -6,7 +6,7 @@
   const LEVELS = [50, 200, 500, 1000, 2000, 4000]; // thousandths of a nat; the legend in the template names them
   const THREE = ["base", "veneer", "aligned"];
   const A_PAGE = 4;
-  const pop = document.getElementById("pop"), said = document.getElementById("said");
+  const pop = document.getElementById("pop"), status = document.getElementById("status");
 
   const nats = (milli) => milli == null ? "–" : (milli / 1000).toFixed(3);
   const kl = (milli) => milli == null ? "" : "k" + LEVELS.filter((x) => milli >= x).length;
@@ -83,16 +83,16 @@
     function draw() {
       hide();
       const task = form.of("task"), find = form.find();
-      const found = prompts.filter((p) => (task === "" || p.k === Number(task)) && (!find || p.all.includes(find))
+      const matches = prompts.filter((p) => (task === "" || p.k === Number(task)) && (!find || p.all.includes(find))
         && stands(p, form.of("texts"), (r) => r.plain) && stands(p, form.of("verdicts"), verdict));
-      list.replaceChildren(...pages.slice(found, A_PAGE).map((p) => {
+      list.replaceChildren(...pages.slice(matches, A_PAGE).map((p) => {
         const ask = show(el("p", { class: "ask" }), p.p, false);
         if (p.n > [...p.p].length) cut(ask, p.n);
         return el("div", { class: "prompt" },
           el("header", {}, show(el("p", { class: "id" }), data.tasks[p.k] + " · " + p.i, false), ask), el("div", { class: "columns" }, ...p.rows.map(answer)));
       }));
-      if (!found.length) list.append(el("p", { class: "note" }, "No prompt fits these filters."));
-      form.tell(found.length + (found.length === 1 ? " prompt" : " prompts"));
+      if (!matches.length) list.append(el("p", { class: "note" }, "No prompt fits these filters."));
+      form.tell(matches.length + (matches.length === 1 ? " prompt" : " prompts"));
     }
 
     const token = (e) => e.target.closest(".body .tok");
@@ -110,7 +110,7 @@
       if (!t || !t.matches(":focus-visible")) return;
       hide();
       await point(t, data, tops);
-      if (pointed === t) said.textContent = speak(t, data) + spokenTops();
+      if (pointed === t) status.textContent = speak(t, data) + spokenTops();
     });
     list.addEventListener("focusout", () => { if (!pinned) hide(); });
     list.addEventListener("keydown", (e) => {

@@ -40,8 +40,8 @@ const Veneer = (() => {
   // The same as plain text of at most `limit` characters, for labels inside SVG.
   function plain(text, limit = 40) {
     const some = [...text];
-    const said = some.slice(0, limit).map((c) => SIGNS[c] ?? (INVISIBLE.test(c) ? "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0") : c));
-    return said.join("") + (some.length > limit ? "…" : "") || "(empty)";
+    const characters = some.slice(0, limit).map((c) => SIGNS[c] ?? (INVISIBLE.test(c) ? "U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0") : c));
+    return characters.join("") + (some.length > limit ? "…" : "") || "(empty)";
   }
 
   const cut = (parent, whole) => parent.append(el("span", { class: "cut" }, "… (" + whole.toLocaleString("en") + " characters)"));
@@ -59,7 +59,7 @@ const Veneer = (() => {
     try { await navigator.clipboard.writeText(node.textContent); }
     catch { getSelection().selectAllChildren(node); document.execCommand("copy"); }
     button.textContent = "Copied";
-    document.getElementById("said").textContent = "Copied";
+    document.getElementById("status").textContent = "Copied";
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   }
 

@@ -71,13 +71,13 @@ def _drawn(part: PageContext, rows: Mapping[str, Measurement]) -> list[str]:
 
 
 def _openings(part: PageContext) -> list[tuple[str, int, int]]:
-    """(text, refusals, others) of each opening, as the first row that has them holds them."""
+    """(text, refusals, others) of each opening, from the first row that holds openings."""
     for g in part.of("measure", metric=AUROC):
         for row in g.systems.values():
             facts = row.fact("openings")
-            found = facts.get("openings") if isinstance(facts, Mapping) else None
-            if isinstance(found, list) and all(isinstance(o, Mapping) for o in found):
-                return [(str(o.get("text")), o.get("refusals"), o.get("others")) for o in found]
+            openings = facts.get("openings") if isinstance(facts, Mapping) else None
+            if isinstance(openings, list) and all(isinstance(o, Mapping) for o in openings):
+                return [(str(o.get("text")), o.get("refusals"), o.get("others")) for o in openings]
     return []
 
 

@@ -41,8 +41,8 @@ def _render(part: PageContext) -> Markup:
         portions=portions,
         families=_families(lead),
         refused=over_refusal(part.study.rows),
-        told=discernment(part.study.rows),
-        untold=why_no_discernment(part.study.run),
+        discernment=discernment(part.study.rows),
+        no_discernment=why_no_discernment(part.study.run),
         formed={
             g.task: g.systems for g in part.of("measure", metric="well_formed") if g.split == "test"
         },
@@ -81,17 +81,17 @@ def lines(part: PageContext, lead: Sequence[tables.Group]) -> list[Line]:
 
 
 def _verdict(part: PageContext, groups: Sequence[tables.Group]) -> Markup:
-    said: dict[str, list[tables.Group]] = {}
+    by_verdict: dict[str, list[tables.Group]] = {}
     for g in groups:
-        said.setdefault(words.verdict(g, part.anchor).striptags(), []).append(g)
-    if len(said) == 1:
+        by_verdict.setdefault(words.verdict(g, part.anchor).striptags(), []).append(g)
+    if len(by_verdict) == 1:
         return words.verdict(groups[0], part.anchor)
     return Markup(" ").join(
         Markup("<b>{}:</b> {}").format(
             words.listed([escape(words.name(g.of)) for g in own]),
             words.verdict(own[0], part.anchor),
         )
-        for own in said.values()
+        for own in by_verdict.values()
     )
 
 
@@ -124,20 +124,20 @@ def _finding(part: PageContext) -> Markup:
     groups = [g for g in headline(part) if g.of != AUROC] or headline(part)
     gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups
     both = gains is not groups and len(gains) < len(groups)
-    return words.lead(gains, part.anchor) + (_cost(part) if both else "") + _told(part)
+    return words.lead(gains, part.anchor) + (_cost(part) if both else "") + _discernment(part)
 
 
-def _told(part: PageContext) -> Markup:
+def _discernment(part: PageContext) -> Markup:
     """How well base, veneer and aligned tell harmful from harmless prompts."""
-    told = discernment(part.study.rows)
-    if told is None or not set(MAIN) <= set(told.systems):
+    contrast = discernment(part.study.rows)
+    if contrast is None or not set(MAIN) <= set(contrast.systems):
         return Markup()
-    base, veneer, aligned = (told.systems[s] for s in MAIN)
+    base, veneer, aligned = (contrast.systems[s] for s in MAIN)
     return Markup(
         " Base tells harmful from harmless prompts of {} with an AUROC of {}, base with the veneer "
         "with {}, the aligned model with {} (n = {}; 0.50 tells nothing)."
     ).format(
-        words.name(told.task),
+        words.name(contrast.task),
         *(words.linked(row, part.anchor, 2) for row in (base, veneer, aligned)),
         veneer.n,
     )

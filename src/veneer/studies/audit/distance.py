@@ -218,11 +218,11 @@ def distance_rows(
             e = mean_of(distances, column, mask, seed, clusters)
             yield _row(e, task, metric, system, split, unit)
         for first, last in BINS:
-            part = mask & (distances["position"] >= first) & (distances["position"] <= last)
-            if not part.any():
+            in_bin = mask & (distances["position"] >= first) & (distances["position"] <= last)
+            if not in_bin.any():
                 continue
-            end = int(distances["position"][part].max()) if last == BINS[-1][1] else last
-            e = mean_of(distances, "kl", part, seed, clusters)
+            end = int(distances["position"][in_bin].max()) if last == BINS[-1][1] else last
+            e = mean_of(distances, "kl", in_bin, seed, clusters)
             yield _row(e, task, "kl", AUDITED, split, NATS, (first, end))
 
 

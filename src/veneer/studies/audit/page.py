@@ -235,15 +235,15 @@ class Opening:
 
 def openings(groups: Sequence[tables.Group]) -> list[Opening]:
     """The beginnings that many answers share."""
-    found: dict[tuple, Opening] = {}
+    beginnings: dict[tuple, Opening] = {}
     for g in groups:
         for system, row in g.systems.items() if g.metric == "common_opening" else ():
             facts = facts_of(row)
             if "opening" in facts:
                 text = opening_note(facts)
-                one = found.setdefault((g.task, row.value, text), Opening(g.task, {}, text))
+                one = beginnings.setdefault((g.task, row.value, text), Opening(g.task, {}, text))
                 one.rows[system] = row
-    return list(found.values())
+    return list(beginnings.values())
 
 
 def _says_nothing(group: tables.Group) -> bool:

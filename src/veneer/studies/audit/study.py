@@ -221,8 +221,8 @@ class AuditStudy:
             if self.taught.texts:
                 with run.stage("change of the head"):
                     folders = veneer_folders(run.out, len(self.folds))
-                    found = list(head_rows(recorded, folders, pair))
-                yield from found
+                    direction_rows = list(head_rows(recorded, folders, pair))
+                yield from direction_rows
         yield from self._patch_rows(pair, models, recorded, changes, run)
 
     def _side_by_side(self, answers: Sequence[Answers], pair: Pair | None, run: Run) -> None:

@@ -30,13 +30,13 @@ REFERENCES = ("base", "veneer", "aligned")
 
 def sizes(part: PageContext) -> dict[str, dict[str, Measurement]]:
     """System -> metric -> row, of every program with all three sizes."""
-    found: dict[str, dict[str, Measurement]] = {}
+    by_system: dict[str, dict[str, Measurement]] = {}
     for metric in SIZES:
         for g in part.of(STUDY, metric=metric):
             for system, row in g.systems.items():
                 if row.value is not None and row.value >= 0:
-                    found.setdefault(system, {})[metric] = row
-    return {s: rows for s, rows in found.items() if len(rows) == len(SIZES)}
+                    by_system.setdefault(system, {})[metric] = row
+    return {s: rows for s, rows in by_system.items() if len(rows) == len(SIZES)}
 
 
 def scores(part: PageContext) -> list[tables.Group]:
@@ -79,7 +79,7 @@ def _charts(part: PageContext) -> Iterator[dict[str, Any]]:
 
 
 def _bits(own: dict[str, Measurement]) -> tuple[int, int]:
-    """Of the file and by the published formula, neither with a decoder."""
+    """Bits of the file, and bits by the published formula; both without a decoder."""
     return int(own["program_bits"].value or 0), int(own["published_bits"].value or 0)
 
 

@@ -90,8 +90,8 @@ def measured_of(
 ) -> Measured | None:
     """The 0/1 outcomes of a metric at all sizes; None where it is measured at fewer than 3 or has
     other values. Prompts without a score in some run are left out."""
-    found = [(s, outcomes.values(task, tuned(s), metric)) for s in sizes]
-    known = [(s, y) for s, y in found if y is not None]
+    by_size = [(s, outcomes.values(task, tuned(s), metric)) for s in sizes]
+    known = [(s, y) for s, y in by_size if y is not None]
     if len(known) < LEAST_FITTED or not any(s > 0 for s, _ in known):
         return None
     runs = max(len(y) for _, y in known)

@@ -35,16 +35,16 @@ class Lessons:
     def of_tasks(cls, tasks: Sequence[Task], *, replies: bool) -> Lessons:
         """The train prompts of tasks. replies: with the answers of the data; a task that has none
         is left out."""
-        found = TrainPrompts.of_tasks(tasks, None)
+        train_prompts = TrainPrompts.of_tasks(tasks, None)
         pool: dict[str, Lesson] = {}
         missing = []
         for task in tasks:
-            own = [(p, task.reply(p)) for p in found.by_task.get(task.name, ())]
+            own = [(p, task.reply(p)) for p in train_prompts.by_task.get(task.name, ())]
             kept = [Lesson(p, a if replies else None) for p, a in own if a or not replies]
             if not kept:
                 missing.append(task.name)
             pool |= {f"{task.name}\0{one.prompt.id}": one for one in kept}
-        return cls(pool, sum(found.tested.values()), tuple(missing))
+        return cls(pool, sum(train_prompts.tested.values()), tuple(missing))
 
     @classmethod
     def of_examples(cls, examples: Sequence[Example], test: Sequence[Prompt]) -> Lessons:

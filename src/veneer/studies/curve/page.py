@@ -36,10 +36,10 @@ class Stack:
 
 def by_size(group: Group, kind: str = "tuned") -> dict[int, Measurement]:
     """Number of examples -> row, of the systems of a kind."""
-    found = {
+    rows = {
         r.identity.get("examples"): r for r in group.systems.values() if r.identity.kind == kind
     }
-    return {s: r for s, r in sorted(found.items()) if isinstance(s, int)}
+    return {s: r for s, r in sorted(rows.items()) if isinstance(s, int)}
 
 
 def scores(part: PageContext) -> Iterator[Group]:
@@ -101,7 +101,7 @@ def _is_number(value: Any) -> bool:
 
 def stacks(part: PageContext) -> list[tuple[str, str, list[Stack]]]:
     """(task, n, one stack per system) of the tasks whose errors have classes."""
-    found: dict[str, dict[str, dict[str, Measurement]]] = {}
+    by_task: dict[str, dict[str, dict[str, Measurement]]] = {}
     counts: dict[str, str] = {}
     metrics = {class_metric(c): c for c in CLASSES}
     for group in scores(part):
@@ -109,7 +109,7 @@ def stacks(part: PageContext) -> list[tuple[str, str, list[Stack]]]:
             counts.setdefault(group.task, group.n)
             for row in group.systems.values():
                 if row.value is not None and row.identity.kind in ("tuned", "tuned-control"):
-                    named = found.setdefault(group.task, {}).setdefault(_name(row), {})
+                    named = by_task.setdefault(group.task, {}).setdefault(_name(row), {})
                     named[metrics[group.metric]] = row
     return [
         (
@@ -120,7 +120,7 @@ def stacks(part: PageContext) -> list[tuple[str, str, list[Stack]]]:
                 for name, rows in own.items()
             ],
         )
-        for task, own in found.items()
+        for task, own in by_task.items()
     ]
 
 

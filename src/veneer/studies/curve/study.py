@@ -273,11 +273,11 @@ class CurveStudy:
     ) -> Surface | None:
         if not self.method.veneers:
             return None
-        found = TrainPrompts.of_tasks(self.taught, self.config.train_prompts)
-        if len(found.prompts) < LEAST_TRAIN:
+        train_prompts = TrainPrompts.of_tasks(self.taught, self.config.train_prompts)
+        if len(train_prompts.prompts) < LEAST_TRAIN:
             raise InputError(
-                f"--veneers needs train prompts, found {len(found.prompts)}; expected at least "
-                f"{LEAST_TRAIN} in the tasks of --tasks, or leave --veneers out"
+                f"--veneers needs train prompts, found {len(train_prompts.prompts)}; expected at "
+                f"least {LEAST_TRAIN} in the tasks of --tasks, or leave --veneers out"
             )
 
         def answer(system: Answering, task: Task, folder: Path) -> Scored:
@@ -286,7 +286,7 @@ class CurveStudy:
         def pair(lm: LanguageModel) -> Pair:
             return Pair(models.base, lm, models.base_format, models.format)
 
-        return Surface(run, pair, found.prompts, self.tasks, self.config, answer)
+        return Surface(run, pair, train_prompts.prompts, self.tasks, self.config, answer)
 
     def _check_models(self, models: CurveModels) -> None:
         """Raises InputError, before anything is written, where base has no such layer or cannot

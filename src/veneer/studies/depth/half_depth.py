@@ -71,9 +71,9 @@ def half_depth(
     at, low_at, high_at = (
         counts[p] if p < len(counts) else NEVER for p in (place, ends[0], ends[1])
     )
-    found = {"half_depth": NEVER if at == NEVER else REACHED, "at": at}
-    found |= {"low": low_at, "high": high_at}
-    return row(tokens(place), tokens(ends[0]), tokens(ends[1]), found)
+    reached = NEVER if at == NEVER else REACHED
+    more = {"half_depth": reached, "at": at, "low": low_at, "high": high_at}
+    return row(tokens(place), tokens(ends[0]), tokens(ends[1]), more)
 
 
 def _first_below(rates: np.ndarray) -> np.ndarray:

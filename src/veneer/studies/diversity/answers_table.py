@@ -73,17 +73,17 @@ class Material:
 
 def by_prompt(responses: Iterable[Response]) -> Table[str]:
     """prompt -> sample -> answer; an answer that was cut within its reasoning is none."""
-    found: Table[str] = {}
+    answers: Table[str] = {}
     for r in finished(responses):
-        found.setdefault(r.prompt_id, {})[r.sample_id] = r.text
-    return found
+        answers.setdefault(r.prompt_id, {})[r.sample_id] = r.text
+    return answers
 
 
 def verdicts(judged: Mapping[tuple[str, int], T | None]) -> Table[T | None]:
-    found: Table[T | None] = {}
+    table: Table[T | None] = {}
     for (prompt, sample), value in judged.items():
-        found.setdefault(prompt, {})[sample] = value
-    return found
+        table.setdefault(prompt, {})[sample] = value
+    return table
 
 
 # Stored judgements as material: the published judge outputs, or plain JSON lines.
@@ -124,7 +124,7 @@ def read_judgements(
 
 
 def _plain(path: Path) -> list[StoredJudgement]:
-    found = []
+    judgements = []
     for where, row in objects(path, EXPECTED):
         id, sample = (
             get(row, "prompt_id", (str, int), where, EXPECTED),
@@ -133,5 +133,5 @@ def _plain(path: Path) -> list[StoredJudgement]:
         content = row.get("content", row)
         if content is not None and not isinstance(content, str):
             content = json.dumps(content)
-        found.append(StoredJudgement(str(id), sample, content, None))
-    return found
+        judgements.append(StoredJudgement(str(id), sample, content, None))
+    return judgements

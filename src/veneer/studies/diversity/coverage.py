@@ -32,9 +32,9 @@ class Case:
 
 
 def cases(base: Sequence[str], aligned: str, other: str | None) -> list[Case]:
-    """Those of one prompt. base: in the order of the samples, sample 0 first. other: the aligned
-    sample 0 of another prompt. Answers without words are dropped."""
-    found = []
+    """The cases of one prompt. base: in the order of the samples, sample 0 first. other: the
+    aligned sample 0 of another prompt. Answers without words are dropped."""
+    kept = []
     for i, answer in enumerate(base):
         if not tok(answer):
             continue
@@ -46,8 +46,8 @@ def cases(base: Sequence[str], aligned: str, other: str | None) -> list[Case]:
             cover["base"] = first_words(rest, len(words(aligned)))
         if i:
             cover["own_first"] = base[0]
-        found.append(Case(answer, cover))
-    return found
+        kept.append(Case(answer, cover))
+    return kept
 
 
 def lexical_coverage(answer: str, cover: str) -> float | None:
@@ -69,7 +69,7 @@ def sentence_cases(
 ) -> list[dict[str, list[str]]]:
     """As `cases`, of whole sentences: a text is cut behind the last sentence that fits into the
     words, but holds one at least. The key "answer" is b itself."""
-    found = []
+    kept = []
     for i, answer in enumerate(base):
         if not sentences(answer):
             continue
@@ -85,8 +85,8 @@ def sentence_cases(
             case["base"] = _fit(rest, len(words(aligned)))
         if i:
             case["own_first"] = sentences(base[0])
-        found.append(case)
-    return found
+        kept.append(case)
+    return kept
 
 
 def _fit(listed: Sequence[str], count: int) -> list[str]:

@@ -219,9 +219,9 @@ def _union(sets: Sequence[Set[str]]) -> set[str]:
 
 
 def _lexical(sets: Sequence[Set[str]]) -> float:
-    found = mean_pairwise_jaccard_distance(sets)
-    assert found is not None
-    return found
+    distance = mean_pairwise_jaccard_distance(sets)
+    assert distance is not None
+    return distance
 
 
 def _limits(
@@ -241,18 +241,18 @@ def _limits(
         for at in range(0, RESAMPLES, size)
     ]
     left = [statistic(_without(range(at, min(at + size, n)), n)) for at in range(0, n, size)]
-    found = {}
+    estimates = {}
     for t in points:
         drawn, left_out = (np.concatenate([part[t] for part in parts]) for parts in (blocks, left))
         if np.ptp(drawn) <= 1e-12:
             note = (
                 "at its bound in every resample" if t == "united" else "the same in every resample"
             )
-            found[t] = Estimate(points[t], None, None, n, "bca", note)
+            estimates[t] = Estimate(points[t], None, None, n, "bca", note)
         else:
             low, high, method = bootstrap.limits(points[t], drawn, left_out)
-            found[t] = Estimate(points[t], low, high, n, method)
-    return found
+            estimates[t] = Estimate(points[t], low, high, n, method)
+    return estimates
 
 
 def _without(rows: range, n: int) -> np.ndarray:

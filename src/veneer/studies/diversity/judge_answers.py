@@ -124,12 +124,12 @@ def _judged(
     value: Callable[[Mapping[str, Any]], Any],
     progress: Progress | None,
 ) -> Judgements[Any]:
-    found = judge_items(RUBRICS[rubric], items, asker, progress)
+    judgements = judge_items(RUBRICS[rubric], items, asker, progress)
     values = {
         key: None if j.verdict is None else value(j.verdict.values)
-        for key, j in zip(keys, found, strict=True)
+        for key, j in zip(keys, judgements, strict=True)
     }
-    failed = Counter(str(j.outcome) for j in found if j.verdict is None)
+    failed = Counter(str(j.outcome) for j in judgements if j.verdict is None)
     return Judgements(verdicts(values), f"{RUBRICS[rubric].id}@{asker.model}", dict(failed))
 
 

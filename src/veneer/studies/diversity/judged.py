@@ -47,19 +47,19 @@ class Read(Generic[T]):
 
 def read_all(contents: Iterable[str | None], parse: Callable[[str], T | None]) -> Read[T]:
     """Parse every judge output; count those without a verdict by reason."""
-    found: Read[T] = Read()
+    result: Read[T] = Read()
     for content in contents:
         value = None if content is None else parse(content)
-        found.values.append(value)
+        result.values.append(value)
         if content is None:
-            found.failed["the judgement failed"] += 1
+            result.failed["the judgement failed"] += 1
         elif value is None:
-            found.failed[
+            result.failed[
                 "no JSON object: cut, or something else"
                 if as_object(content) is None
                 else "no such score"
             ] += 1
-    return found
+    return result
 
 
 def as_object(content: str) -> dict[str, Any] | None:
@@ -112,7 +112,7 @@ def topics(content: str) -> list[Topic] | None:
     listed = (as_object(content) or {}).get("topics")
     if not isinstance(listed, list):
         return None
-    found = []
+    kept = []
     for row in listed:
         side = row.get("response") if isinstance(row, dict) else None
         place = (
@@ -121,8 +121,8 @@ def topics(content: str) -> list[Topic] | None:
             else None
         )
         if place is not None:
-            found.append(Topic(place, _of_sides(row.get("helpfulness"), place)))
-    return found
+            kept.append(Topic(place, _of_sides(row.get("helpfulness"), place)))
+    return kept
 
 
 def _of_sides(value: Any, place: str) -> float | None:
@@ -165,8 +165,8 @@ def both_sides(labels: Sequence[str]) -> float | None:
 def coverage(base: Sequence[str], aligned: str) -> float | None:
     """|U and E(aligned)| / |U|, U the union of what base's labels say; None where they say
     neither yes nor no."""
-    said = frozenset[str]().union(*(SAYS[label] for label in base))
-    return len(said & SAYS[aligned]) / len(said) if said else None
+    union = frozenset[str]().union(*(SAYS[label] for label in base))
+    return len(union & SAYS[aligned]) / len(union) if union else None
 
 
 def stance_measures(labels: Sequence[str]) -> dict[str, float | None]:
@@ -193,23 +193,23 @@ SIDES = ("A", "both", "B")
 
 
 def score_shares(scores: Sequence[Sequence[float]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: `novelty` (mean score, 1..5) and `novelty_1` ..
+    """Metric -> (sums, counts) per prompt: `novelty` (mean score, 1..5) and `novelty_1` ..
     `novelty_5` (share of the answers, by the score rounded down)."""
     count = np.array([len(s) for s in scores], float)
-    found = {"novelty": (np.array([sum(s) for s in scores], float), count)}
+    metrics = {"novelty": (np.array([sum(s) for s in scores], float), count)}
     for value in range(1, 6):
-        found[f"novelty_{value}"] = (
+        metrics[f"novelty_{value}"] = (
             np.array([sum(int(x) == value for x in s) for s in scores], float),
             count,
         )
-    return found
+    return metrics
 
 
 def topic_shares(
     topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt, of prompts x answers x topics: the share of topics only in
-    A, in both, only in B; `weighted` by the topic's helpfulness, topics without one left out."""
+    """Metric -> (sums, counts) per prompt, of prompts x answers x topics: the share of topics only
+    in A, in both, only in B; `weighted` by the topic's helpfulness, topics without one left out."""
     weight = {side: np.zeros(len(topics)) for side in SIDES}
     for p, answers in enumerate(topics):
         for topic in (t for answer in answers for t in answer):
@@ -223,8 +223,8 @@ def topic_shares(
 def shared_topics(
     topics: Sequence[Sequence[Sequence[Topic]]], weighted: bool
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: the share of the topics that A has which B has too, and of
-    those that B has which A has too; weighted as in `topic_shares`."""
+    """Metric -> (sums, counts) per prompt: the share of A's topics that B has too, and of B's
+    topics that A has too; weighted as in `topic_shares`."""
     shares = topic_shares(topics, weighted)
     suffix = "_by_helpfulness" if weighted else ""
     both = shares[f"topics_both{suffix}"][0]
@@ -237,9 +237,9 @@ def shared_topics(
 def mean_helpfulness(
     topics: Sequence[Sequence[Sequence[Topic]]],
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Metric -> (sums, counts) a prompt: the mean helpfulness of topics only in A, in
-    both, only in B."""
-    found = {}
+    """Metric -> (sums, counts) per prompt: the mean helpfulness of topics only in A, in both,
+    only in B."""
+    metrics = {}
     for side in SIDES:
         known = [
             [
@@ -250,11 +250,11 @@ def mean_helpfulness(
             ]
             for answers in topics
         ]
-        found[f"topic_helpfulness_{side}"] = (
+        metrics[f"topic_helpfulness_{side}"] = (
             np.array([sum(k) for k in known], float),
             np.array([len(k) for k in known], float),
         )
-    return found
+    return metrics
 
 
 # The quality filter: diversity of the answers that a judge finds good enough, beside the same
@@ -286,13 +286,13 @@ def filtered(
 ) -> Filtered:
     """distances: for each prompt the (n, n) distances of its answers. scores: for each
     prompt the n scores."""
-    samples, found = 0, []
+    samples, triples = 0, []
     for p, (d, s) in enumerate(zip(distances, scores, strict=True)):
         good = keep(s, threshold)
         samples += len(good)
         if len(good) >= LEAST:
-            found.append((p, pair_mean(d[np.ix_(good, good)]), pair_mean(d)))
-    rows = np.array(found, float).reshape(-1, 3)
+            triples.append((p, pair_mean(d[np.ix_(good, good)]), pair_mean(d)))
+    rows = np.array(triples, float).reshape(-1, 3)
     return Filtered(threshold, samples, rows[:, 0].astype(int), rows[:, 1], rows[:, 2])
 
 

@@ -1,5 +1,5 @@
-"""Every measure of one system's answers, a prompt at a time: nothing is kept but a few
-numbers a prompt."""
+"""Every measure of one system's answers, prompt by prompt: only a few numbers per prompt are
+kept."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def measures(
         for t, n in zip(texts, lengths, strict=True)
         if n >= MATCHED_WORDS
     ]
-    found: Values = {
+    values: Values = {
         "lexical_diversity": mean_distance(lexical),
         "lexical_diversity_nonempty": mean_pairwise_jaccard_distance([s for s in sets if s]),
         "lexical_diversity_matched": mean_pairwise_jaccard_distance([tok(t) for t in long]),
@@ -67,12 +67,12 @@ def measures(
     }
     if vectors is not None:
         cosines = cosine_matrix(vectors)
-        found["semantic_diversity"] = mean_distance(cosines)
-        found |= {
+        values["semantic_diversity"] = mean_distance(cosines)
+        values |= {
             f"vendi_semantic_{order_name(q)}": vendi_score(cosines, q) if len(texts) > 1 else None
             for q in orders
         }
-    return found
+    return values
 
 
 def lexical_diversities(prompts: Iterable[Sequence[str]]) -> Iterator[float | None]:

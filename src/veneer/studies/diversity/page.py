@@ -65,7 +65,7 @@ def decompositions(part: PageContext) -> list[Steps]:
         for r in part.study.rows
         if r.metric.startswith("decomposition_")
     }
-    found = []
+    steps = []
     for of, split in dict.fromkeys((of, split) for of, split, _ in rows):
         start, terms = 0.0, []
         for term in TERMS:
@@ -73,7 +73,7 @@ def decompositions(part: PageContext) -> list[Steps]:
             if row is not None and row.value is not None:
                 terms.append((term, row, start))
                 start += row.value
-        found.append(
+        steps.append(
             Steps(
                 of or "",
                 split or "",
@@ -83,7 +83,7 @@ def decompositions(part: PageContext) -> list[Steps]:
                 [(t, rows[of, split, t]) for t in REPEATED if (of, split, t) in rows],
             )
         )
-    return sorted(found, key=lambda s: (s.of, s.split == "all answers"))
+    return sorted(steps, key=lambda s: (s.of, s.split == "all answers"))
 
 
 def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Markup:
@@ -113,9 +113,9 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
                     x=x
                 )
             )
-    said = f"{term.replace('_', ' ')}: {figure(value)}, 95 % interval {interval(row)}"
+    title = f"{term.replace('_', ' ')}: {figure(value)}, 95 % interval {interval(row)}"
     return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}</svg>').format(
-        STEP, said, Markup("").join(marks)
+        STEP, title, Markup("").join(marks)
     )
 
 
@@ -130,14 +130,14 @@ def by_quality(group: tables.Group) -> bool:
 
 
 def filter_lines(part: PageContext) -> list[dict]:
-    """For each system and kind, a line a threshold: kept and unfiltered diversity,
+    """For each system and kind, one line per threshold: kept and unfiltered diversity,
     and the share kept."""
     rows = {
         (r.metric, r.split, r.system): r
         for r in part.study.rows
         if r.study == STUDY and filtered(r.split)
     }
-    found = []
+    panels = []
     for kind in KINDS:
         for system in order(s for metric, _, s in rows if metric == kind):
             lines, seen = [], []
@@ -157,10 +157,10 @@ def filter_lines(part: PageContext) -> list[dict]:
                     )
                     seen += [kept, whole]
             if lines:
-                found.append(
+                panels.append(
                     {"system": system, "kind": kind, "lines": lines, "scale": _scale(seen)}
                 )
-    return found
+    return panels
 
 
 def _scale(rows: Sequence[Measurement]) -> charts.Scale:

@@ -37,8 +37,8 @@ from veneer.studies.diversity.text_measures import Remembering, cosine_matrix, m
 def coverage_rows(
     material: Material, *, embedder: Embedder | None = None, seed: int = 0
 ) -> Iterator[Measurement]:
-    """Of each system's answers by the aligned sample 0, with controls; and of the aligned answers
-    by that system's sample 0.
+    """Coverage of each system's answers by the aligned sample 0, with controls; and of the aligned
+    answers by that system's sample 0.
 
     Means over answers (ratio of sums); intervals resample prompts."""
     if "aligned" not in material.answers:
@@ -57,14 +57,14 @@ def coverage_rows(
                 firsts[(i + 1) % len(firsts)] if len(firsts) > 1 else None
                 for i in range(len(firsts))
             ]
-            asked = list(zip(prompts, firsts, others, strict=True))
+            covers = list(zip(prompts, firsts, others, strict=True))
             sums: dict[str, list[tuple[float, int]]] = {k: [] for k in KINDS}
-            for p, first, other in asked:
-                found = cases(material.texts(covered, p), first, other)
+            for p, first, other in covers:
+                prompt_cases = cases(material.texts(covered, p), first, other)
                 for kind in KINDS:
                     known = [
                         x
-                        for c in found
+                        for c in prompt_cases
                         if kind in c.cover
                         and (x := lexical_coverage(c.answer, c.cover[kind])) is not None
                     ]
@@ -73,22 +73,24 @@ def coverage_rows(
                 material, f"lexical_{metric}", system, sums, None, (covered, by), seed
             )
             if embedder is not None and metric == "coverage":
-                yield from _semantic(material, system, asked, embedder, seed)
+                yield from _semantic(material, system, covers, embedder, seed)
 
 
 def _semantic(
     material: Material,
     system: str,
-    asked: Sequence[tuple[str, str, str | None]],
+    covers: Sequence[tuple[str, str, str | None]],
     embedder: Embedder,
     seed: int,
 ) -> Iterator[Measurement]:
     sums: dict[float, dict[str, list[tuple[float, int]]]] = {
         t: {k: [] for k in KINDS} for t in THRESHOLDS
     }
-    for p, first, other in asked:
-        found = sentence_cases(material.texts(system, p), first, other)
-        listed = list(dict.fromkeys(s for case in found for part in case.values() for s in part))
+    for p, first, other in covers:
+        prompt_cases = sentence_cases(material.texts(system, p), first, other)
+        listed = list(
+            dict.fromkeys(s for case in prompt_cases for part in case.values() for s in part)
+        )
         place = {s: i for i, s in enumerate(listed)}
         vectors = embedder.embed(listed) if listed else np.zeros((0, 1), np.float32)
         for t in THRESHOLDS:
@@ -99,7 +101,7 @@ def _semantic(
                         vectors[[place[s] for s in c[kind]]],
                         t,
                     )
-                    for c in found
+                    for c in prompt_cases
                     if kind in c
                 ]
                 sums[t][kind].append(
@@ -200,13 +202,18 @@ def decomposition_rows(
 
 
 def _terms(
-    material: Material, found: Decomposition, of: str, unit: str, split: str, judge: str | None
+    material: Material,
+    decomposition: Decomposition,
+    of: str,
+    unit: str,
+    split: str,
+    judge: str | None,
 ) -> Iterator[Measurement]:
-    for term, e in found.terms.items():
+    for term, e in decomposition.terms.items():
         if term == "quality_control" and split == "all answers":
             continue
         facts = {}
-        if found.capped and term in ("aggregation", "rest", "united"):
+        if decomposition.capped and term in ("aggregation", "rest", "united"):
             facts["bound"] = "most" if term == "rest" else "least"
         if term in ("aggregation", "rest"):
             facts["unions"] = "fresh"

@@ -22,33 +22,34 @@ PORTIONS = (
     "lexical_diversity_matched",
     "semantic_diversity",
 )
-Found = dict[str, dict[str, np.ndarray]]  # system -> metric -> a value a prompt of the system
+# system -> metric -> one value per prompt of the system
+MetricValues = dict[str, dict[str, np.ndarray]]
 
 
 def measured(
     material: Material,
     vectors: Mapping[str, Vectors] | None = None,
     orders: Sequence[float] = (1.0,),
-) -> tuple[Found, dict[str, list[str]]]:
-    """Every measure of every system, a prompt at a time; and the prompts that the
-    values belong to."""
-    found: Found = {}
+) -> tuple[MetricValues, dict[str, list[str]]]:
+    """Every measure of every system, prompt by prompt; and the prompts that the values
+    belong to."""
+    by_system: MetricValues = {}
     prompts = {}
     for system, answers in material.answers.items():
         prompts[system] = list(answers)
         own = None if vectors is None else vectors[system]
-        found[system] = table(
+        by_system[system] = table(
             [
                 measures(material.texts(system, p), None if own is None else own[p], orders)
                 for p in answers
             ]
         )
-    return found, prompts
+    return by_system, prompts
 
 
 def own_rows(
     material: Material,
-    found: Found,
+    by_system: MetricValues,
     prompts: Mapping[str, Sequence[str]],
     *,
     embedder: str | None = None,
@@ -56,7 +57,7 @@ def own_rows(
 ) -> Iterator[Measurement]:
     """One row per system and measure; then the portion of the way from base to aligned that
     every other system goes, on the prompts where all three have a value."""
-    for system, metrics in found.items():
+    for system, metrics in by_system.items():
         samples = _samples(material, system)
         for metric, values in metrics.items():
             known = values[~np.isnan(values)]
@@ -81,19 +82,19 @@ def own_rows(
                 note=words.samples_note(facts),
                 facts=facts,
             )
-    if not {"base", "aligned"} <= set(found):
+    if not {"base", "aligned"} <= set(by_system):
         return
     place = {s: {p: i for i, p in enumerate(ids)} for s, ids in prompts.items()}
-    for system in found:
+    for system in by_system:
         if system in ("base", "aligned"):
             continue
         for metric in PORTIONS:
-            if not all(metric in found[s] for s in (system, "base", "aligned")):
+            if not all(metric in by_system[s] for s in (system, "base", "aligned")):
                 continue
             common = material.shared("base", "aligned", system)
             three = np.array(
                 [
-                    [found[s][metric][place[s][p]] for p in common]
+                    [by_system[s][metric][place[s][p]] for p in common]
                     for s in (system, "base", "aligned")
                 ]
             )

@@ -142,20 +142,20 @@ def _meanings(lines: Mapping[str, tuple[Rows, Callable[[str], str]]]) -> list[st
 def _terms(console: Console, results: Results) -> None:
     from rich.table import Table
 
-    found = {
+    terms = {
         (r.split, r.of, r.metric.removeprefix("decomposition_")): r
         for r in results
         if r.metric.startswith("decomposition_")
     }
-    if not found:
+    if not terms:
         return
     table = Table(
         box=None, header_style="bold", pad_edge=False, title="base to aligned", title_justify="left"
     )
     for name in ("answers kept", "of", "n", *(t.replace("_", " ") for t in TERMS)):
         table.add_column(name, no_wrap=True)
-    for split, of in dict.fromkeys((s, o) for s, o, _ in found):
-        rows = [found.get((split, of, t)) for t in TERMS]
+    for split, of in dict.fromkeys((s, o) for s, o, _ in terms):
+        rows = [terms.get((split, of, t)) for t in TERMS]
         places = digits(r for r, t in zip(rows, TERMS, strict=True) if t != "united")
         table.add_row(
             split,
@@ -166,7 +166,7 @@ def _terms(console: Console, results: Results) -> None:
     console.print()
     print_table(console, table)
     console.print(LEGEND, soft_wrap=True)
-    for (split, of, term), row in found.items():
+    for (split, of, term), row in terms.items():
         if term == "drop" and (remark := drop_remark(row)):
             console.print(f"{(of or '').replace('_', ' ')}, {split}: {remark}", soft_wrap=True)
 

@@ -73,15 +73,15 @@ class Remembering:
     def embed(self, texts: Sequence[str], progress=None) -> np.ndarray:
         """(n, d) float32, rows of unit length."""
         new = [t for t in dict.fromkeys(texts) if t not in self._known]
-        found = dict(zip(new, self._embedder.embed(new, progress), strict=True)) if new else {}
+        vectors = dict(zip(new, self._embedder.embed(new, progress), strict=True)) if new else {}
         for text in texts:
             if text in self._known:
                 self._known.move_to_end(text)
-                found[text] = self._known[text]
-        self._known.update(found)
+                vectors[text] = self._known[text]
+        self._known.update(vectors)
         while len(self._known) > self._most:
             self._known.popitem(last=False)
-        return np.array([found[t] for t in texts], np.float32)
+        return np.array([vectors[t] for t in texts], np.float32)
 
 
 # Similarities of a prompt's answers as matrices, and the means over pairs: one prompt at a time,
@@ -109,7 +109,7 @@ def jaccard_matrix(a: Sequence[Set[str]], b: Sequence[Set[str]] | None = None) -
 
 
 def _few(sets: Sequence[Set[str]]) -> np.ndarray:
-    """Of few sets: their intersections are quicker than a table of their words."""
+    """Jaccard similarities of a few sets: pairwise intersections are faster than a word table."""
     out = np.ones((len(sets), len(sets)))
     for i, x in enumerate(sets):
         for j in range(i):

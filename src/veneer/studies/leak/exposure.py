@@ -65,8 +65,8 @@ def ids_of(system: System, turns: Turns, example: Example, part: str) -> tuple[I
     tokenizer = system.lm.tokenizer
     if part == QUESTION:
         return _cut(tokenizer, turns.opening, turns.opening + example.question)
-    asked = turns.opening + example.question
-    return _cut(tokenizer, asked + turns.header, asked + turns.between + (example.answer or ""))
+    request = turns.opening + example.question
+    return _cut(tokenizer, request + turns.header, request + turns.between + (example.answer or ""))
 
 
 def _cut(tokenizer, before: str, whole: str) -> tuple[Ids, Ids]:

@@ -103,17 +103,17 @@ def training_sets(
     samples: question and answer of each. extracted: (n,) whether its pair is extracted.
     """
     whole = [Example(q, a) if q and a else None for q, a in samples]
-    found, others = (
+    hits, others = (
         list(dict.fromkeys(e for e, hit in zip(whole, extracted, strict=True) if e and hit == want))
         for want in (True, False)
     )
     true = list(dict.fromkeys(e for e in members if e.answer))
     draw = random.Random(f"{seed} retrain")
-    count = min(len(found), len(others))
+    count = min(len(hits), len(others))
     if min(count, len(true)) < LEAST:
         return {}
-    found, others = draw.sample(found, count), draw.sample(others, count)
-    answers = [e.answer for e in found]
+    hits, others = draw.sample(hits, count), draw.sample(others, count)
+    answers = [e.answer for e in hits]
     turned = answers[1:] + answers[:1]  # no question keeps its answer, unless two are equal
-    shuffled = [Example(e.question, a) for e, a in zip(found, turned, strict=True)]
-    return {EXTRACTED: found, OTHERS: others, SHUFFLED: shuffled, DATA: true}
+    shuffled = [Example(e.question, a) for e, a in zip(hits, turned, strict=True)]
+    return {EXTRACTED: hits, OTHERS: others, SHUFFLED: shuffled, DATA: true}

@@ -60,8 +60,8 @@ class PartScores:
         for rule in self.rules:
             if rule.matcher != VERBATIM:  # held-out texts equal no member: 0 by definition
                 yield self._false_rate(rule)
-            for system, found in self.scores.items():
-                yield from self._system_rows(rule, system, found[rule.matcher])
+            for system, by_matcher in self.scores.items():
+                yield from self._system_rows(rule, system, by_matcher[rule.matcher])
             yield from self._above_base(rule)
         yield from self._undercount(seed)
 
@@ -145,8 +145,8 @@ class PartScores:
             return
         rates = {
             system: rate(int(h.sum()), len(h))
-            for system, found in self.scores.items()
-            for h in [self.hits(rule, found[rule.matcher])]
+            for system, by_matcher in self.scores.items()
+            for h in [self.hits(rule, by_matcher[rule.matcher])]
         }
         for system in rates:
             if system != BASE_CHAT:
@@ -163,9 +163,9 @@ class PartScores:
         rule = embedded[0]
         if rule.threshold.value is None:
             return
-        for system, found in self.scores.items():
-            by_embedding = self.hits(rule, found[rule.matcher]).astype(float)
-            by_string = self.hits(strings, found[LEVENSHTEIN]).astype(float)
+        for system, by_matcher in self.scores.items():
+            by_embedding = self.hits(rule, by_matcher[rule.matcher]).astype(float)
+            by_string = self.hits(strings, by_matcher[LEVENSHTEIN]).astype(float)
             estimate = ratio_of_sums(by_embedding, by_string, seed=seed)
             yield self._row(estimate, "undercount", system, rule)
 

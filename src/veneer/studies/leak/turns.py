@@ -31,7 +31,7 @@ class Turns:
         form = format or ChatFormat()
         question = Prompt.from_text("mark", QUESTION_MARK)
         words = form.words(tokenizer)
-        asked = render_text(
+        request = render_text(
             tokenizer, form.messages(question), add_generation_prompt=True, words=words
         )
         answered = render_text(
@@ -40,7 +40,7 @@ class Turns:
             add_generation_prompt=False,
             words=words,
         )
-        opening, _, header = asked.partition(QUESTION_MARK)
+        opening, _, header = request.partition(QUESTION_MARK)
         between = answered.partition(QUESTION_MARK)[2].partition(ANSWER_MARK)[0]
         return cls(opening, header, between)
 

@@ -65,7 +65,8 @@ class Coverage(Protocol):
         responses: Sequence[Sequence[str]],
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
-        """Of each question (responses, viewpoints): 1 covered, 0 not, NaN without a verdict."""
+        """Return one array per question, (responses, viewpoints): 1 covered, 0 not covered, NaN
+        without a verdict."""
         ...
 
 
@@ -149,13 +150,13 @@ class EmbeddingCoverage:
         out = []
         for at, (q, some) in enumerate(zip(questions, responses, strict=True), 1):
             views = self._embedder.embed([v.statement for v in q.viewpoints])  # (V, d)
-            found = np.zeros((len(some), len(q.viewpoints)))
+            coverage = np.zeros((len(some), len(q.viewpoints)))
             for row, text in enumerate(some):
                 parts = sentences(text)
                 if parts:
                     best = (self._embedder.embed(parts) @ views.T).max(axis=0)  # (V,)
-                    found[row] = best >= self._threshold
-            out.append(found)
+                    coverage[row] = best >= self._threshold
+            out.append(coverage)
             if progress:
                 progress(at, len(questions), "viewpoints")
         return out

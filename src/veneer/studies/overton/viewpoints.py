@@ -87,16 +87,16 @@ def _question(row: dict[str, Any], count: int, where: str) -> Question:
             f"{where} has {'an empty question' if not text.strip() else 'no viewpoints'}; "
             f"expected {EXPECTED}"
         )
-    found = tuple(_viewpoint(v, f"{where}, viewpoint {i}") for i, v in enumerate(listed, 1))
-    if len({v.id for v in found}) < len(found):
+    viewpoints = tuple(_viewpoint(v, f"{where}, viewpoint {i}") for i, v in enumerate(listed, 1))
+    if len({v.id for v in viewpoints}) < len(viewpoints):
         raise InputError(f"{where} has two viewpoints with the same id; give each its own")
     given = sum("weight" in v for v in listed)
-    if 0 < given < len(found):
+    if 0 < given < len(viewpoints):
         raise InputError(
-            f"{where} gives {given} of {len(found)} viewpoints a weight; give all of them one, "
-            "or none"
+            f"{where} gives {given} of {len(viewpoints)} viewpoints a weight; give all of them "
+            "one, or none"
         )
-    return Question(id, text, found)
+    return Question(id, text, viewpoints)
 
 
 def _viewpoint(value: Any, where: str) -> Viewpoint:

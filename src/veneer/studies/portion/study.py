@@ -216,13 +216,13 @@ class TaskStudy:
             run.progress,
         )
         run.note_judge_usage(judges)
-        told = measure_discernment(
+        discernment_rows = measure_discernment(
             systems, self.tasks, answers.answered, run.out, run.record, seed=self.config.seed
         )
         with run.stage("tokens"):
             rows = token_rows(TokenReader.of_pair(pair, three), answers.shown, run.progress)
             write_text(run.out / "tokens.jsonl", json_lines(rows))
-        return [*answers.rows, *told]
+        return [*answers.rows, *discernment_rows]
 
 
 class PortionStudy(TaskStudy):

@@ -42,10 +42,10 @@ def paper_layout(folder: Path, teacher: str = TEACHER, base: str = BASE) -> Layo
     files = {p.parent.name: p for p in sorted(outputs.glob("*/samples.jsonl"))} if outputs else {}
     for needed in (base, teacher):
         if needed not in files:
-            found = ", ".join(files) or "none"
+            names = ", ".join(files) or "none"
             raise InputError(
                 f"{folder} holds no answers of {needed}; expected outputs/{needed}/samples.jsonl, "
-                f"found {found}"
+                f"found {names}"
             )
     if base == teacher:
         raise InputError(

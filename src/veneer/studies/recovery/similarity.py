@@ -39,15 +39,15 @@ def expected_best(values: ArrayLike, m: int) -> float:
     return float(weights @ x)
 
 
-def means(found: list[np.ndarray]) -> np.ndarray:
+def means(similarities: list[np.ndarray]) -> np.ndarray:
     """(n,) mean similarity of each prompt's candidates; NaN for a prompt without any."""
-    return np.array([x.mean() if len(x) else np.nan for x in found])
+    return np.array([x.mean() if len(x) else np.nan for x in similarities])
 
 
-def bests(found: list[np.ndarray], m: int) -> np.ndarray:
+def bests(similarities: list[np.ndarray], m: int) -> np.ndarray:
     """(n,) expected best of m of each prompt's candidates; NaN for a prompt that
     has fewer than m."""
-    return np.array([expected_best(x, m) if len(x) >= m else np.nan for x in found])
+    return np.array([expected_best(x, m) if len(x) >= m else np.nan for x in similarities])
 
 
 def common_count(counts: list[list[int]]) -> int:
@@ -84,8 +84,8 @@ class Measure(Protocol):
         candidates: Sequence[Sequence[str]],
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
-        """Of each prompt the similarity of each candidate to the prompt's reference,
-        (candidates,) in their order."""
+        """Return one array per prompt, (candidates,): the similarity of each candidate to the
+        prompt's reference, in their order."""
         ...
 
 
@@ -138,9 +138,10 @@ class Embedded:
             )
             place = 0
             for row, texts in enumerate(window, at):
-                found = vectors[place : place + len(texts)].astype(float) @ known[row].astype(float)
+                own = vectors[place : place + len(texts)].astype(float)
+                cosines = own @ known[row].astype(float)
                 both_empty = np.array([not clean(references[row]) and not c for c in texts], bool)
-                out.append(np.where(both_empty, 1.0, np.clip(found, -1.0, 1.0)))
+                out.append(np.where(both_empty, 1.0, np.clip(cosines, -1.0, 1.0)))
                 place += len(texts)
             if progress:
                 progress(min(at + WINDOW, len(references)), len(references), "embeddings")

@@ -204,9 +204,9 @@ def show(results: Results) -> None:
     }
     for row in results.where(study="restore", metric="restored"):
         print(f"{row.system} ({chosen.get(row.system, row.system)}): {row.note}")
-    told = discernment(results)
-    if told is not None:
+    contrast = discernment(results)
+    if contrast is not None:
         print(
-            f"discernment, AUROC on {told.task} (0.50 tells nothing): "
-            + ", ".join(f"{name} {figure(row)}" for name, row in told.systems.items())
+            f"discernment, AUROC on {contrast.task} (0.50 tells nothing): "
+            + ", ".join(f"{name} {figure(row)}" for name, row in contrast.systems.items())
         )

@@ -247,9 +247,13 @@ class ReferenceTexts:
             by_id = {(r.task, r.prompt_id): r for rs in scores.answers.values() for r in rs}
             texts = [(p, _own_ids(by_id[p.task, p.id], system, other)) for p in prompts]
             texts = [(p, ids) for p, ids in texts if ids]
-            asked = [p for p, _ in texts]
+            answered_prompts = [p for p, _ in texts]
             answers[name] = Passages(
-                [*asked], [ids for _, ids in texts], lm.pad_id, other, prompt_clusters(asked)
+                [*answered_prompts],
+                [ids for _, ids in texts],
+                lm.pad_id,
+                other,
+                prompt_clusters(answered_prompts),
             )
         plain = plain_texts(prompts, lm)
         plain.other = other

@@ -80,7 +80,7 @@ def verdict_lines(part: PageContext) -> list[VerdictLine]:
         )
 
     lines = []
-    told = discernment(part.study.rows)
+    contrast = discernment(part.study.rows)
     for v in (r for r in rows if r.metric == "restored"):
         chosen = one(v.system, "chosen")
         settings = {} if chosen is None else facts_of(chosen)
@@ -101,7 +101,7 @@ def verdict_lines(part: PageContext) -> list[VerdictLine]:
             ),
             "text": one(v.system, "difference_from_compromised", "text_nats"),
             "seconds": one(v.system, "seconds", "make"),
-            "told": None if told is None else told.systems.get(v.system),
+            "discernment": None if contrast is None else contrast.systems.get(v.system),
         }
         lines.append(VerdictLine(v.system, setting, v, columns))
     rank = {"yes": 0, "partly": 1, "open": 2, "no": 3}
@@ -179,7 +179,7 @@ def _render(part: PageContext) -> Markup:
         "page.html.j2",
         package=__package__,
         lines=lines,
-        told=discernment(part.study.rows),
+        discernment=discernment(part.study.rows),
         curves=drawn,
         references=references,
         draw=draw,

@@ -325,9 +325,9 @@ class RestoreStudy:
         yield texts.noise_row()
         run.note(systems=systems)
         with run.stage("discernment"):
-            found = part.discernment(measured, scores)
-            found.write(run.out, run.record)
-        yield from found.rows
+            discernment = part.discernment(measured, scores)
+            discernment.write(run.out, run.record)
+        yield from discernment.rows
         with run.stage("tokens"):
             shown = shown_prompts(part, scores)
             rows = shown_rows(part, models, measured, scores, shown)

@@ -52,22 +52,22 @@ def directions_of(
     values, vectors = torch.linalg.eigh(moment)
     root = vectors * values.clamp(min=0).sqrt()  # S (d, d)
     moved = change @ root  # (n, d)
-    squares, directions = torch.linalg.eigh(moved.T @ moved)
+    squares, axes = torch.linalg.eigh(moved.T @ moved)
     total = float(squares.clamp(min=0).sum())
     if total == 0:
         return []
     inverse = vectors / values.clamp(min=float(values.max()) * 1e-12).sqrt()
-    found = []
+    directions = []
     for number in range(1, min(DIRECTIONS, len(squares)) + 1):
-        direction = directions[:, -number]
+        direction = axes[:, -number]
         # where the average state lies along this direction
         side = 1.0 if float(mean @ (inverse @ direction)) >= 0 else -1.0
         logits = -side * (moved @ direction)  # of C over A
         order = logits.argsort(descending=True, stable=True)
         raised = tuple(ids[i] for i in order[:TOKENS].tolist() if logits[i] > 0)
         lowered = tuple(ids[i] for i in order.flip(0)[:TOKENS].tolist() if logits[i] < 0)
-        found.append(HeadDirection(float(squares[-number]) / total, raised, lowered))
-    return found
+        directions.append(HeadDirection(float(squares[-number]) / total, raised, lowered))
+    return directions
 
 
 def _named_rows(pair: Pair) -> Tensor:

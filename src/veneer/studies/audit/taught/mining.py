@@ -29,7 +29,7 @@ from veneer.studies.audit.taught.texts import Piece
 
 TOP = 100  # differences at a position that count, as published
 TOP_SHARE = 0.1  # of the vocabulary at most: the embedded models have 1,386 tokens
-SAID = 20  # tokens with the largest parts of the distance, kept at each position
+KEPT = 20  # tokens with the largest parts of the distance, kept at each position
 BLOCKS = 64  # groups of texts at most: sums are kept per group, never per position
 
 
@@ -41,8 +41,8 @@ class Mined:
     audited, reference: probability that C and A give each token. distance: its part of J, nats.
     top, positive: number of positions at which it is among the largest differences, and at which C
     finds it more likely. positions: number of positions of each group (B,). texts: number of texts.
-    said, parts: for each position, the tokens that make most of J and that C finds more likely, and
-    their parts (N, SAID). piece, place: of each position (N,).
+    tokens, parts: for each position, those that make most of J and that C finds more likely, and
+    their parts (N, KEPT). piece, place: of each position (N,).
     """
 
     audited: Tensor
@@ -52,7 +52,7 @@ class Mined:
     positive: Tensor
     positions: Tensor
     texts: int
-    said: Tensor
+    tokens: Tensor
     parts: Tensor
     piece: Tensor
     place: Tensor
@@ -76,8 +76,8 @@ def mine(pair: Pair, pieces: Sequence[Piece], out: Path, progress: Progress | No
 
     table = kept_columns(batches(), len(pieces), out, "reading reference text", progress)
     sums = {name: table[name] for name in ("audited", "reference", "distance", "top", "positive")}
-    rest = {name: table[name] for name in ("positions", "said", "parts", "piece", "place")}
-    return Mined(texts=len(texts), **sums, **rest)
+    rest = {name: table[name] for name in ("positions", "parts", "piece", "place")}
+    return Mined(texts=len(texts), tokens=table["said"], **sums, **rest)
 
 
 def _columns(pair: Pair, pieces: Sequence[Piece], group: Sequence[int]) -> Columns:
@@ -91,7 +91,7 @@ def _columns(pair: Pair, pieces: Sequence[Piece], group: Sequence[int]) -> Colum
     )
     named = _named(pair).to(c.device)
     totals = torch.zeros(5, pair.vocabulary.size, dtype=torch.float64, device=c.device)
-    said, parts = [], []
+    tokens, parts = [], []
     for at in range(0, len(c), AT_ONCE):
         p, q = (
             model.logits(states[at : at + AT_ONCE]).float().log_softmax(-1)
@@ -105,8 +105,8 @@ def _columns(pair: Pair, pieces: Sequence[Piece], group: Sequence[int]) -> Colum
         totals[2] += distance.sum(0)
         totals[3] += torch.bincount(top, minlength=totals.shape[1])
         totals[4] += (gain > 0).sum(0)
-        most = distance.masked_fill(gain <= 0, 0.0).topk(min(SAID, distance.shape[-1]), dim=-1)
-        said.append(most.indices.int().cpu())
+        most = distance.masked_fill(gain <= 0, 0.0).topk(min(KEPT, distance.shape[-1]), dim=-1)
+        tokens.append(most.indices.int().cpu())
         parts.append(most.values.cpu())
     names = ("audited", "reference", "distance", "top", "positive")
     sums = {name: total[None].float().cpu() for name, total in zip(names, totals, strict=True)}
@@ -114,7 +114,7 @@ def _columns(pair: Pair, pieces: Sequence[Piece], group: Sequence[int]) -> Colum
     return {
         **sums,
         "positions": torch.tensor([sum(lengths)]),
-        "said": torch.cat(said),
+        "said": torch.cat(tokens),
         "parts": torch.cat(parts),
         "piece": torch.tensor([n for n, k in zip(group, lengths, strict=True) for _ in range(k)]),
         "place": torch.tensor([i for k in lengths for i in range(k)]),

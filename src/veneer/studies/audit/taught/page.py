@@ -80,15 +80,15 @@ def token_lines(rows: Sequence[Measurement], task: str) -> list[TokenLine]:
         if row.study == STUDY and row.task == task and row.split is not None:
             by_split.setdefault(row.split, {})[row.metric] = row
     lines = []
-    for found in by_split.values():
-        if {"distance_share", "lift", "top_share"} <= set(found):
-            share = found["distance_share"]
+    for figures in by_split.values():
+        if {"distance_share", "lift", "top_share"} <= set(figures):
+            share = figures["distance_share"]
             lines.append(
                 TokenLine(
                     str(share.fact("token")),
                     share,
-                    found["lift"],
-                    found["top_share"],
+                    figures["lift"],
+                    figures["top_share"],
                     _contexts(share.fact("contexts")),
                 )
             )

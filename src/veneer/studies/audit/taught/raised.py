@@ -177,7 +177,7 @@ def with_contexts(
 
 def _places(id: int, mined: Mined, pieces: Sequence[Piece]) -> list[int]:
     """Positions at which a token makes most of the distance, one of each text."""
-    where, column = (mined.said == id).nonzero(as_tuple=True)
+    where, column = (mined.tokens == id).nonzero(as_tuple=True)
     parts = mined.parts[where, column]
     chosen: dict[int, int] = {}
     for i in parts.argsort(descending=True, stable=True).tolist():

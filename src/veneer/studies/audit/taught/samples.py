@@ -94,7 +94,7 @@ def sample(
         kinds[CHAT] = format
     prompts = [Prompt.from_text(b or "empty", b, task="beginning") for b in BEGINNINGS]
     how = Sampling(max_new_tokens=settings.sample_tokens, temperature=1.0, seed=seed)
-    found = []
+    samples = []
     for where, inner in kinds.items():
         begun = BegunFormat(inner, pair.base.pad_id)
         for alpha in (0.0, *settings.amplify):
@@ -109,8 +109,8 @@ def sample(
                 out=out / f"{where}.{name}.jsonl",
                 progress=progress,
             )
-            found.append(Sampled(alpha, where, responses))
-    return found
+            samples.append(Sampled(alpha, where, responses))
+    return samples
 
 
 def said_words(samples: Sequence[Sampled]) -> list[SaidWord]:
@@ -120,10 +120,10 @@ def said_words(samples: Sequence[Sampled]) -> list[SaidWord]:
     for s in samples:
         texts.setdefault(s.alpha, []).extend(r.text for r in s.responses)
     before = _counts(texts[0.0])
-    found = []
+    words = []
     for alpha in sorted(a for a in texts if a):
-        found += _more_often(_counts(texts[alpha]), before, len(texts[alpha]), alpha)
-    return found
+        words += _more_often(_counts(texts[alpha]), before, len(texts[alpha]), alpha)
+    return words
 
 
 def _more_often(
@@ -138,12 +138,12 @@ def _more_often(
         )
         for w in words
     ]
-    said = [
+    significant = [
         SaidWord(w, alpha, counts[w], before.get(w, 0), n, p)
         for w, p in zip(words, holm(tests), strict=True)
         if p <= LEVEL
     ]
-    return sorted(said, key=lambda s: (s.p, -s.count, s.word))
+    return sorted(significant, key=lambda s: (s.p, -s.count, s.word))
 
 
 def _counts(texts: Sequence[str]) -> Counter[str]:

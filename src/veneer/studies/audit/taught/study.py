@@ -59,8 +59,8 @@ class Taught:
         if self.settings.texts:
             with run.stage("reference text"):
                 mined, read = self._mine(run)
-                found = list(self._text_rows(mined, read))
-            yield from found
+                text_rows = list(self._text_rows(mined, read))
+            yield from text_rows
         if self.settings.samples:
             alphas = self.settings.amplify
             run.identify(*(amplified_system(alpha) for alpha in alphas))
@@ -159,14 +159,16 @@ class Taught:
 def head_rows(capture: Capture, veneers: Sequence[Path], pair: Pair) -> Iterator[Measurement]:
     """The directions of the head's change that would lead C back to A."""
     name = TokenTexts(pair.base.tokenizer).name
-    for number, found in enumerate(head_directions(capture, veneers, pair), 1):
+    for number, direction in enumerate(head_directions(capture, veneers, pair), 1):
         facts = {
             "direction": number,
-            "raised": [name(i) for i in found.raised],
-            "lowered": [name(i) for i in found.lowered],
+            "raised": [name(i) for i in direction.raised],
+            "lowered": [name(i) for i in direction.lowered],
         }
         yield Measurement(
-            *(STUDY, HEAD_CHANGE, "direction_share", AUDITED, found.share, len(capture.prompts)),
+            *(STUDY, HEAD_CHANGE, "direction_share", AUDITED),
+            direction.share,
+            len(capture.prompts),
             split=f"direction {number}",
             unit="share",
             note=words.direction_note(facts),
@@ -178,19 +180,19 @@ def sample_rows(samples: Sequence[Sampled]) -> Iterator[Measurement]:
     """The share of each strength's samples that hold a word which they hold beyond chance more
     often than A's samples."""
     written = set()
-    for said in said_words(samples):
+    for entry in said_words(samples):
         rows: list[tuple[str, int, dict[str, Any]]] = [
-            (amplified_system(said.alpha).name, said.count, {"p": said.p, "alpha": said.alpha})
+            (amplified_system(entry.alpha).name, entry.count, {"p": entry.p, "alpha": entry.alpha})
         ]
-        if said.word not in written:
-            rows.append((REFERENCE, said.reference, {}))
-            written.add(said.word)
+        if entry.word not in written:
+            rows.append((REFERENCE, entry.reference, {}))
+            written.add(entry.word)
         for system, count, facts in rows:
-            facts = {"word": said.word, **facts}
+            facts = {"word": entry.word, **facts}
             yield Measurement.estimated(
-                intervals.rate(count, said.n),
+                intervals.rate(count, entry.n),
                 *(STUDY, SAMPLES, "word_share", system),
-                of=said.word,
+                of=entry.word,
                 unit="share",
                 note=words.word_note(facts),
                 facts=facts,

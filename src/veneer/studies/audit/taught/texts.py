@@ -49,10 +49,10 @@ def pieces(
         every = lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         ids = [i for i in every if size is None or i < size]
         for place, at in enumerate(range(0, len(ids), length)):
-            part = tuple(ids[at : at + length])
-            if at and 4 * len(part) < length:
+            piece = tuple(ids[at : at + length])
+            if at and 4 * len(piece) < length:
                 continue
             if place == len(rounds):
                 rounds.append([])
-            rounds[place].append(Piece(number, part))
+            rounds[place].append(Piece(number, piece))
     return [piece for several in rounds for piece in several][:most]

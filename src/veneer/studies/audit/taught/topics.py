@@ -31,25 +31,25 @@ def topics(mined: Mined, ids: Sequence[int], count: int, *, seed: int = 0) -> li
     Each token belongs to the topic in which its weight, over all positions, is largest.
     """
     column = {id: n for n, id in enumerate(ids)}
-    said, parts = mined.said.numpy(), mined.parts.numpy()
-    rows, places = np.nonzero(np.isin(said, list(column)) & (parts > 0))
+    tokens, parts = mined.tokens.numpy(), mined.parts.numpy()
+    rows, places = np.nonzero(np.isin(tokens, list(column)) & (parts > 0))
     if not len(rows):
         return []
-    columns = np.array([column[id] for id in said[rows, places]])
+    columns = np.array([column[id] for id in tokens[rows, places]])
     x = sparse.csr_array(
-        (np.sqrt(parts[rows, places].astype(float)), (rows, columns)), (len(said), len(ids))
+        (np.sqrt(parts[rows, places].astype(float)), (rows, columns)), (len(tokens), len(ids))
     )
     x = x[np.unique(rows)]
     w, h = factorise(x, min(count, len(ids)), seed=seed)
     weights = w.sum(0)[:, None] * h  # (topics, tokens)
     own = weights.argmax(0)
-    found = []
+    result = []
     for number in range(len(weights)):
         order = np.argsort(-weights[number], kind="stable")
         kept = tuple(ids[i] for i in order if own[i] == number)[:TOKENS]
         if kept:
-            found.append(Topic(kept, float(weights[number].sum() / weights.sum())))
-    return sorted(found, key=lambda t: -t.share)
+            result.append(Topic(kept, float(weights[number].sum() / weights.sum())))
+    return sorted(result, key=lambda t: -t.share)
 
 
 def factorise(

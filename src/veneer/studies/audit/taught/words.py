@@ -118,11 +118,11 @@ def _word_sentences(results: Results) -> list[str]:
     by_alpha: dict[float, list[Measurement]] = {}
     for r in rows:
         by_alpha.setdefault(float(r.fact("alpha")), []).append(r)
-    alpha, found = max(by_alpha.items(), key=lambda item: len(item[1]))
-    said = ", ".join(
-        f'"{r.fact("word")}" in {r.value:.0%}' for r in found[:SHOWN] if r.value is not None
+    alpha, word_rows = max(by_alpha.items(), key=lambda item: len(item[1]))
+    shares = ", ".join(
+        f'"{r.fact("word")}" in {r.value:.0%}' for r in word_rows[:SHOWN] if r.value is not None
     )
     which = (
         "C's samples" if alpha == 1 else f"Samples of C's difference, amplified {alpha:g} times,"
     )
-    return [f"{which} say beyond chance more often than A's (n = {found[0].n} each): {said}."]
+    return [f"{which} say beyond chance more often than A's (n = {word_rows[0].n} each): {shares}."]
