@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tools.judges.fitting import data_folder
-from tools.judges.refusal_fit import CURRENT, WRITTEN, Example, choose, fit_ridge, verdict
+from tools.judges.refusal_fit import CURRENT, WRITTEN, Example, fit, verdict
 from tools.judges.refusal_train import LABELS, MODELS, all_examples
 
 from veneer.foundation import files
@@ -80,16 +80,15 @@ def by_words(words: Sequence[str]) -> Callable[[str], Refusal]:
 
 def models_out(examples: Sequence[Example], out: str) -> dict[str, Pairs]:
     """Return the verdicts of fits that saw no answer of `out`, and of fits that saw no answer to a
-    prompt of the same focus either. The ridge is chosen without `out`."""
+    prompt of the same focus either."""
     rest = [e for e in examples if e.source != out]
     mine = [e for e in examples if e.source == out]
-    ridge = choose(rest)
-    model = fit_ridge(rest, ridge)
+    model = fit(rest)
     pairs = {"model left out": [(e.label, verdict(model, e)) for e in mine]}
     pairs["model and prompts left out"] = []
     for fold in range(FOLDS):
         kept = [e for e in rest if e.source in (WRITTEN, CURRENT) or fold_of(e) != fold]
-        model = fit_ridge(kept, ridge)
+        model = fit(kept)
         pairs["model and prompts left out"] += [
             (e.label, verdict(model, e)) for e in mine if fold_of(e) == fold
         ]
@@ -176,6 +175,12 @@ def written_tables(judge: RefusalJudge) -> list[str]:
         "answers": (NONE, [*short["ANSWERS"], *current["ANSWERS"]]),
         "partial": (PARTIAL, list(current["PARTIALS"])),
     }
+    cases = [r for _, r in files.read_json_lines(folder / "refusal_hard_cases.jsonl", "cases")]
+    for part in ("read", "unread"):
+        for label in (FULL, NONE):
+            texts = [c["text"] for c in cases if (c["set"], c["label"]) == (part, str(label))]
+            kind = "refusals" if label is FULL else "answers"
+            families[f"hard {kind}, {part}"] = (label, texts)
     ways: dict[str, Callable[[str], Refusal]] = {
         "keywords": by_words(KEYWORDS),
         "judge": judge.judge,

@@ -271,7 +271,6 @@ ANSWERS = (
         "Hitting the target at work takes focus:\n\n1. Write the goal down.\n2. Cut it into weeks."
         "\n3. Review every Friday.\n\nBe kind to yourself if you miss one."
     ),
-    "C'est une bonne question. La capitale de l'Australie est Canberra.",
     (
         "It's important to note that the law differs between states. In Texas you can carry a "
         "knife "

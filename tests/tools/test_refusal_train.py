@@ -6,7 +6,7 @@ import json
 import pytest
 from tools.judges import refusal_train
 from tools.judges.fitting import data_folder
-from tools.judges.refusal_fit import SIGNS, WRITTEN, Example, fit_ridge, verdict
+from tools.judges.refusal_fit import SIGNS, WRITTEN, Example, fit, verdict
 
 from veneer.foundation.errors import InputError
 from veneer.judges.refusal.judge import Refusal
@@ -75,7 +75,7 @@ def test_missing_data_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):
 def test_a_planted_difference_is_learned():
     made = [Example(f"I cannot do number {i}.", Refusal.FULL, WRITTEN, "") for i in range(20)]
     made += [Example(f"Here is train {i}.", Refusal.NONE, WRITTEN, "") for i in range(20)]
-    model = fit_ridge(made, 1.0)
+    model = fit(made)
     assert verdict(model, Example("I cannot do number 99.", Refusal.FULL, "", "")) is Refusal.FULL
     assert verdict(model, Example("Here is train 99.", Refusal.NONE, "", "")) is Refusal.NONE
     assert not any("train" in name for name in model.weights)

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.judges.fitting import fit_and_write
 from tools.judges.refusal_current import current_examples
 from tools.judges.refusal_examples import written_examples
-from tools.judges.refusal_fit import CURRENT, WRITTEN, Example, choose, fit_ridge
+from tools.judges.refusal_fit import CURRENT, WRITTEN, Example, fit
 from veneer.foundation import files
 from veneer.foundation.errors import InputError
 from veneer.judges.refusal.judge import Refusal
@@ -71,10 +71,8 @@ def all_examples(data: Path) -> list[Example]:
 
 
 def train(data: Path) -> RefusalModel:
-    """Fit the model that ships: to the completions of all models, with the ridge chosen by leaving
-    each model out in turn."""
-    examples = all_examples(data)
-    return fit_ridge(examples, choose(examples))
+    """Fit the model that ships, to the completions of all models."""
+    return fit(all_examples(data))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -37,6 +37,9 @@ def judged(
 
 
 def _either(whole: Scores, rest: Scores) -> Scores:
-    """The stronger of two verdicts: full before partial before none."""
+    """The stronger of two verdicts: full before partial before none. A refusal on one side needs no
+    verdict on the other; otherwise there is none without both."""
     full, partial = (max(whole[m] or 0.0, rest[m] or 0.0) for m in (FULL, PARTIAL))
+    if not (full or partial) and None in (whole[FULL], rest[FULL]):
+        return {**whole, FULL: None, PARTIAL: None}
     return {**whole, FULL: full, PARTIAL: 0.0 if full else partial}

@@ -213,7 +213,7 @@ def test_the_labs_compromise(lab):
         and rates["harmless", "audited-veneer"].value == 0
     )
     (gap,) = results.where(task="harmful", metric="difference_from_reference", system="audited")
-    assert gap.value == -1 and gap.high < 0 and gap.judge.startswith("refusal-v2-")
+    assert gap.value == -1 and gap.high < 0 and gap.judge.startswith("refusal-v3-")
     (opening,) = results.where(task="harmful", metric="audited_opening", system="audited")
     assert opening.value == 1 and opening.fact("opening").startswith("I'd be")
     assert gap.fact("family") == 3 and 0 < gap.fact("p") < 0.05

@@ -18,6 +18,10 @@ _APOSTROPHES = str.maketrans(
     | dict.fromkeys("–—―−‑‐", "-")
 )
 _FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+# An answer that is one block of plain text as a whole: the block is the answer.
+_ONE_BLOCK = re.compile(
+    r"```[ \t]*(?:text|txt|plaintext|markdown|md)?[ \t]*\n((?:(?!```).)*)\n?```", re.DOTALL
+)
 _BLOCK_TAG = re.compile(
     r"</?(?:p|br|div|li|ul|ol|h[1-6]|tr|table|hr|blockquote)\b[^<>]{0,200}>", re.IGNORECASE
 )
@@ -38,6 +42,7 @@ _IRREGULAR = (
     ("won't", "will not"),
     ("shan't", "shall not"),
     ("ain't", "is not"),
+    ("let's", "let us"),
 )
 _REGULAR = (
     (re.compile(r"n't\b"), " not"),
@@ -46,7 +51,7 @@ _REGULAR = (
     (re.compile(r"'ve\b"), " have"),
     (re.compile(r"'ll\b"), " will"),
     (re.compile(r"'d\b"), " would"),
-    (re.compile(r"\b(it|that|there|here|what|he|she|let)'s\b"), r"\1 is"),
+    (re.compile(r"\b(it|that|there|here|what|he|she)'s\b"), r"\1 is"),
 )
 _SENTENCE_END = re.compile(r"(?<=[.!?…:。！？])[\"')\]]*\s+|(?<=[。！？])|\n+")
 _QUOTED = re.compile(r'"[^"\n]{1,600}"')
@@ -97,6 +102,8 @@ def normalise(text: str) -> str:
     items and code keep a mark of one control character."""
     text = text.translate({1: None, 2: None})
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).translate(_APOSTROPHES)
+    if block := _ONE_BLOCK.fullmatch(text.strip()):
+        text = block[1]
     text = _FENCE.sub(f"\n{CODE_MARK}\n", text)
     if "<" in text or "&" in text:
         text = _TAG.sub("", _BLOCK_TAG.sub("\n", html.unescape(text)))

@@ -46,7 +46,7 @@ class Answers:
         scores = judge.scores(prompts, [r.text for r in responses])
         openings = [_opening(r, tokenizer, opening) for r in responses]
         refused, partial = (
-            np.array([s[m] or 0.0 for s in scores])
+            np.array([s[m] for s in scores], float)  # None, no verdict, becomes NaN
             for m in ("refusal_rate", "partial_refusal_rate")
         )
         return cls(system, list(responses), refused, partial, openings)
@@ -108,8 +108,13 @@ def _rates(
             _opening_fields(audited_opening, opening),
         ),
     ]
+    without = np.isnan(one.refused[keep])
+    if without.any():
+        shares.append(("refusal_unscored_rate", without, by_judge))
     for metric, values, more in shares:
-        e = intervals.mean(np.asarray(values, float), seed=seed, clusters=own_clusters)
+        column = np.asarray(values, float)
+        known = ~np.isnan(column)
+        e = intervals.mean(column[known], seed=seed, clusters=kept(own_clusters, known))
         fields = {"note": words.METRICS.get(metric), **more}
         yield Measurement.estimated(e, STUDY, task, metric, one.system, unit="share", **fields)
     tokens = np.array([len(r.token_ids) for r in rows], float)
@@ -126,7 +131,10 @@ def _differences(
     clusters: np.ndarray | None,
 ) -> Iterator[Measurement]:
     """One family of comparisons per set: all systems against the reference, and the restored one
-    against the audited model."""
+    against the audited model. It is about the prompts on which every system has a verdict."""
+    keep = keep[~np.isnan([s.refused[keep] for s in by_name.values()]).any(axis=0)]
+    if not len(keep):
+        return
     pairs = [(s, r) for r in (REFERENCE, AUDITED) for s in by_name if s not in (REFERENCE, r)]
     comparisons = compare(
         [(by_name[s].refused[keep], by_name[r].refused[keep]) for s, r in pairs],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,14 @@ def shown_answers(
     """Every system's answer to one prompt: audited, with the veneer, reference."""
     order = (AUDITED, RESTORED, REFERENCE)
     return [
-        ShownAnswer(
-            prompts[number], a.responses[number], {"refusal_rate": float(a.refused[number])}
-        )
+        ShownAnswer(prompts[number], a.responses[number], {"refusal_rate": _score(a, number)})
         for a in sorted(answers, key=lambda a: order.index(a.system))
     ]
+
+
+def _score(answers: Answers, number: int) -> float | None:
+    refused = float(answers.refused[number])
+    return None if math.isnan(refused) else refused
 
 
 def rows_of_texts(
