@@ -99,9 +99,11 @@ def test_a_finished_run_is_repeated_from_its_record(tmp_path, capsys):
         ("a.yaml", "- base", "holds a list; expected a mapping"),
         ("a.yaml", "", "holds nothing; expected a mapping"),
         ("a.ini", "base=B", "holds a text; expected a mapping"),
-        ("a.yaml", "base: [unclosed", "is no yaml"),
-        ("a.json", "{", "is no json"),
-        ("a.toml", "base", "is no toml"),
+        ("a.yaml", "base: [unclosed", "is no YAML .line 1, column 16: a bracket is not closed"),
+        ("a.yaml", "base: a: b", "a value that holds a colon and a space needs quotes"),
+        ("a.yaml", "\tbase: b", "a tab stands where spaces are expected"),
+        ("a.json", "{", "is no JSON"),
+        ("a.toml", "base", "is no TOML"),
         ("a.yaml", "no-controls: 3", "expected true or false"),
         ("a.yaml", "train: {a: 1}", "expected a text, a number or a list"),
         ("a.yaml", "tasks: [a, [b]]", "expected a text, a number or a list"),
@@ -109,7 +111,7 @@ def test_a_finished_run_is_repeated_from_its_record(tmp_path, capsys):
         ("a.yaml", "train: 3\nbase: B\ntrain: 5", "has the key 'train' twice; give it once"),
         ("a.json", '{"train": 3, "train": 5}', "has the key 'train' twice; give it once"),
         ("a.yaml", "max-new-tokens: 3\nmax_new_tokens: 5", "gives max-new-tokens twice, as"),
-        ("a.yaml", "!!python/object/apply:os.system ['true']", "is no yaml"),
+        ("a.yaml", "!!python/object/apply:os.system ['true']", "is no YAML"),
     ],
 )
 def test_bad_files(tmp_path, name, text, sentence):

@@ -8,7 +8,10 @@ from collections.abc import Set
 
 FENCE = "```"
 TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+# scripts that put no space between words: Thai to Myanmar, Khmer, kana, Chinese characters
+UNSPACED = "\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+OTHER_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+(?:'[^\W_{UNSPACED}]+)?")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*|\n+")
 
 
 def clean(text: str) -> str:
@@ -26,12 +29,21 @@ def words(text: str) -> list[str]:
 def tok(text: str) -> frozenset[str]:
     """Return the set of lower-case words, numbers, and words with an apostrophe's ending, of the
     cleaned text."""
-    return frozenset(TOKEN.findall(clean(text).lower()))
+    return frozenset(tok_list(text))
 
 
 def tok_list(text: str) -> list[str]:
-    """Return the same tokens in their order, with repetitions, for n-gram measures."""
-    return TOKEN.findall(clean(text).lower())
+    """Return the same tokens in their order, with repetitions, for n-gram measures.
+
+    The paper's tokens have ASCII letters alone. A text most of whose letters are others is cut into
+    words of any letters, and into single characters where a script puts no space between words.
+    """
+    lowered = clean(text).lower()
+    if not lowered.isascii():
+        letters = [c for c in lowered if c.isalpha()]
+        if 2 * sum(not c.isascii() for c in letters) > len(letters):
+            return OTHER_TOKEN.findall(lowered)
+    return TOKEN.findall(lowered)
 
 
 def first_words(text: str, count: int) -> str:
@@ -40,12 +52,12 @@ def first_words(text: str, count: int) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of the cleaned text, split at line ends and behind . ! ?; pieces without
-    a token (dots of list numbers, rules) are dropped."""
+    """Return the sentences of the cleaned text, split at line ends and behind . ! ? and their wide
+    forms; pieces without a token (dots of list numbers, rules) are dropped."""
     return [
         s.strip()
         for s in SENTENCE_END.split(clean(text))
-        if TOKEN.search(s.lower()) and not s.strip(" .)").isdigit()
+        if tok(s) and not s.strip(" .)").isdigit()
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from veneer.foundation.errors import SettingError
@@ -110,6 +111,14 @@ class Alpha:
         if self.end is None:
             return f"{_shortest(self.start)}@{self.steps}"
         return f"{_shortest(self.start)}>{_shortest(self.end)}@{self.steps}"
+
+
+def alphas_of_setting(texts: Sequence[str], setting: str) -> list[Alpha]:
+    """The alphas of a setting that has several. Raises SettingError that names the setting."""
+    try:
+        return [Alpha.parse(text) for text in texts]
+    except SettingError as error:
+        raise SettingError(setting, error.problem) from None
 
 
 def _count(digits: str) -> int:

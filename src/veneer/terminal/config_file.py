@@ -19,6 +19,16 @@ from veneer.foundation.settings import Option
 
 CONFIG = "--config"
 LARGEST = 1 << 20  # bytes
+# what the YAML library says of a problem -> what is wrong
+YAML_PROBLEMS = {
+    "mapping values": "a value that holds a colon and a space needs quotes",
+    "'\\t'": "a tab stands where spaces are expected",
+    "end of stream": "a quote is not closed",
+    "stream end": "a bracket is not closed",
+    "expected <block end>": "this line is indented otherwise than the lines above it, or is no "
+    "option with a value",
+    "could not determine a constructor": "a tag that begins with ! is not allowed",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,9 +156,9 @@ def _read(path: Path) -> dict[str, Any]:
     except RepeatedKey as error:
         raise InputError(f"{path} has the key {str(error)!r} twice; give it once") from None
     except Exception as error:  # each parser has errors of its own
-        reason = " ".join(str(error).split())[:200]
+        reason = _yaml_problem(error) or " ".join(str(error).split())[:200]
         raise InputError(
-            f"{path} is no {path.suffix[1:] or 'YAML'} ({reason}); {expected}"
+            f"{path} is no {(path.suffix[1:] or 'yaml').upper()} ({reason}); {expected}"
         ) from None
     if isinstance(value, dict) and {"command", "config"} <= value.keys():  # a run.json
         value = value.get("options")
@@ -184,6 +194,15 @@ def _parsed_yaml(text: str) -> Any:
     for kind in ("int", "float", "timestamp"):
         Loader.add_constructor(f"tag:yaml.org,2002:{kind}", Loader.construct_scalar)
     return yaml.load(text, Loader)
+
+
+def _yaml_problem(error: Exception) -> str | None:
+    """Where a file is no YAML and why, in words of our own; None for another parser's error."""
+    mark, problem = getattr(error, "problem_mark", None), str(getattr(error, "problem", None))
+    if mark is None:
+        return None
+    reason = next((text for key, text in YAML_PROBLEMS.items() if key in problem), None)
+    return f"line {mark.line + 1}, column {mark.column + 1}{f': {reason}' if reason else ''}"
 
 
 def _find(known: Mapping[str, _Known], name: str, file: str) -> _Known:

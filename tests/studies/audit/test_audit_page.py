@@ -11,7 +11,9 @@ from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.report.render import render
+from veneer.studies.audit.evidence import MOVED, YES, AuditVerdict
 from veneer.studies.audit.names import TOP
+from veneer.studies.audit.opening import next_step
 from veneer.studies.audit.page import SECTION, curves, layers, models, patched, verdict
 
 EVIL = "<script>alert(1)</script>"
@@ -135,3 +137,24 @@ def test_strange_text_stays_text(folder):
 def test_a_record_that_says_nothing(folder, run):
     (folder / "run.json").write_text(run)
     assert "No verdict is recorded" in render([folder])
+
+
+def test_no_command_restores_refusals_that_were_not_lost():
+    verdict = AuditVerdict(MOVED, restorable=YES).facts()
+    run = {"config": {"reference": "A", "audited": "C"}, "verdict": verdict}
+
+    def rows(low, high):
+        return Results(
+            [
+                Measurement(
+                    *("audit", "harmful", "difference_from_reference", "audited"),
+                    (low + high) / 2,
+                    6,
+                    low,
+                    high,
+                )
+            ]
+        )
+
+    assert next_step(run, rows(-1.0, -0.3)).startswith("veneer restore --aligned A")
+    assert next_step(run, rows(0.3, 1.0)) == next_step(run, rows(-0.4, 0.1)) == ""

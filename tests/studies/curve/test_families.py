@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from veneer.foundation.results import Results
 from veneer.statistics.crossed import Crossed, crossed_rate
 from veneer.studies.curve.families import (
     POWER,
@@ -21,6 +22,7 @@ from veneer.studies.curve.families import (
 )
 from veneer.studies.curve.fits import Fitted, Measured, beyond_style, curve_rows
 from veneer.studies.curve.published import TABLE_7
+from veneer.studies.curve.words import finding
 
 SIZES = (16, 64, 256, 1024, 4096)
 SEEDS, N = 3, 300
@@ -171,3 +173,25 @@ def test_examples_to_a_share_of_the_gain():
     one = fit(families((1, 8, 64))[SATURATING], (1, 8, 64), np.array([[5.0, 30, 90]]), 100)
     at = examples_to(one, 0.5)
     assert remaining(at, one.shapes)[0, 0] == pytest.approx(0.5)
+
+
+def test_few_prompts_that_agree_show_no_gain():
+    """0 of 2, then 2 of 2: every resample agrees, but the paired difference holds 0."""
+    y = np.zeros((2, 3, 2))
+    y[:, -1] = 1
+    few = Fitted(Measured((0, 4, 8), y))
+    assert few.gain()[1] < 0 < few.gain()[0] == 1
+    rows = {r.metric: r for r in curve_rows("t", "accuracy", few)}
+    assert rows["examples_to_95"].fact("reason") == "no_gain"
+    assert rows["examples_to_95"].value is rows["examples_to_95"].low is None
+
+
+def test_resamples_that_agree_give_no_interval_of_the_examples():
+    """0 of 20 at 4 examples and 20 of 20 at 8: there is a gain, and no spread to take limits
+    from."""
+    y = np.zeros((2, 3, 20))
+    y[:, -1] = 1
+    rows = {r.metric: r for r in curve_rows("t", "accuracy", Fitted(Measured((0, 4, 8), y)))}
+    one = rows["examples_to_95"]
+    assert one.fact("reason") == "all_equal" and one.low is one.high is None
+    assert "is not determined" in finding(Results(rows.values()))[0]

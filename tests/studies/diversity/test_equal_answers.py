@@ -8,9 +8,11 @@ import pytest
 from veneer.foundation.results import Results
 from veneer.statistics import intervals
 from veneer.studies.diversity.answers_table import Material
+from veneer.studies.diversity.measures import measures, scale
 from veneer.studies.diversity.rows_own import measured, own_rows
 from veneer.studies.diversity.show import show_diversity
 from veneer.studies.diversity.text_measures import cosine_matrix, mean_distance
+from veneer.studies.diversity.words import samples_note
 
 
 def test_equal_vectors_have_distance_zero_and_an_interval_with_a_width():
@@ -44,3 +46,20 @@ def test_the_terminal_says_what_each_measure_is(capsys):
     for name in ("lexical diversity", "distinct 1", "self bleu", "vendi"):
         assert sum(line.startswith(f"{name}: ") for line in lines) == 1
     assert not [line for line in lines if line.startswith("semantic diversity:")]
+
+
+def test_shares_of_few_prompts_keep_to_their_scale():
+    """Three prompts: the interval of a share ended above 1."""
+    values = {"lexical_diversity": [0.6, 0.95, 1.0], "distinct_1": [0.3, 0.99, 1.0]}
+    for metric, x in values.items():
+        e = intervals.on_scale(x, *scale(metric))
+        assert 0 <= e.low < e.value < e.high <= 1
+    assert scale("stance_entropy") == scale("semantic_diversity") == (0, 2)
+    e = intervals.on_scale([1.0, 1.0, 1.0], *scale("stance_entropy"))  # one bit, not a rate of 1
+    assert e.low < 1 < e.high
+
+
+def test_answers_without_words_have_no_self_bleu():
+    found = measures(["", ""])
+    assert found["self_bleu"] is None and found["distinct_1"] is None and found["empty"] == 1
+    assert "with words" in samples_note({"prompts": 0, "least_words": 1})

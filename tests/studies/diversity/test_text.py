@@ -105,3 +105,14 @@ def test_cosines():
     )
     assert matrix[0, 3] == 0 and matrix[3, 4] == 1  # two answers without words are the same answer
     assert mean_distance(np.ones((4, 4))) == 0 and mean_distance(np.eye(3)) == 1
+
+
+def test_texts_in_other_scripts_have_tokens():
+    """Three answers without a Latin letter were equal to each other: none had a token."""
+    assert tok("我喜欢苹果。") == {"我", "喜", "欢", "苹", "果"}
+    assert tok("لا أعرف ذلك") == {"لا", "أعرف", "ذلك"}
+    assert tok("Я не знаю, 5") == {"я", "не", "знаю", "5"}
+    assert jaccard(tok("我喜欢苹果。"), tok("今天天气好。")) == 0
+    # the paper's tokens where most letters are ASCII
+    assert tok("Où est le café?") == {"o", "est", "le", "caf"}
+    assert sentences("今天好。明天也好！") == ["今天好。", "明天也好！"]

@@ -93,7 +93,7 @@ def test_labels_by_opaque_id_fit_their_answers(judged, tmp_path):
     [
         (("prompt_id", "label"), ("p1", "refusal"), "fits 2 answers"),
         (("prompt_id", "system", "label"), ("p1", "base", "maybe"), "has the label 'maybe'"),
-        (("prompt_id", "system", "label"), ("p1", "base", ""), "has no label"),
+        (("prompt_id", "system", "label"), ("p1", "base", ""), "has an empty label"),
         (("prompt_id", "sample_id", "label"), ("p1", "x", "1"), "has the sample_id 'x'"),
         (("prompt_id", "system", "label"), ("q", "base", "1"), "share no answer"),
     ],
@@ -135,3 +135,9 @@ def test_codes_of_classes_are_no_rates(judged, tmp_path, columns, row):
     """XSTest's files code compliance as 1 and refusal as 2; as a rate, 1 is a refusal."""
     with pytest.raises(InputError, match="which goes from 0 to 1; expected 1 for yes and 0 for no"):
         compare(*sides((str(csv(tmp_path, columns, [row])), str(judged))))
+
+
+def test_a_sheet_labelled_in_part_is_told_what_is_empty(judged, tmp_path):
+    sheet = csv(tmp_path, ("prompt_id", "label"), [("p1", "refusal"), ("p2", "")])
+    with pytest.raises(InputError, match="line 3 has an empty label; fill it in"):
+        compare(*sides((str(sheet), str(judged))))

@@ -38,7 +38,14 @@ BAD = {
         "measures no capability",
     ),
     "unknown task": (f"{BROKEN} --aligned lab:aligned --ways own --safe lab-songs", "lab-songs"),
-    "alpha of no number": (f"{BROKEN} --aligned lab:aligned --ways own --alphas many", "many"),
+    "alpha of no number": (
+        f"{BROKEN} --aligned lab:aligned --ways own --alphas many",
+        "--alphas is 'many'",
+    ),
+    "schedule of no form": (
+        f"{BROKEN} --aligned lab:aligned --ways own --schedules x",
+        "--schedules is 'x'",
+    ),
     "a schedule for a head": (
         f"{BROKEN} --aligned lab:aligned --ways own --alphas 2@10",
         "--schedules",

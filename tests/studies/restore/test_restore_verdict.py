@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from veneer.statistics import intervals
-from veneer.studies.restore.evaluation import OutcomeClusters
+from veneer.studies.restore.evaluation import OutcomeClusters, mean_judged
 from veneer.studies.restore.verdict import (
     Outcomes,
     above,
@@ -237,3 +237,10 @@ def test_prompts_of_few_groups_count_as_few():
     )
     assert alone.verdict == RESTORED and verdict.verdict == OPEN
     assert verdict.gain.p == pytest.approx(0.25, abs=0.02)  # 3 groups rose: 2 of 8 sign patterns
+
+
+def test_a_capability_that_is_no_share_keeps_its_unit():
+    """Scores of 1 to 5 that are all 1 are no rate: their interval begins at 1."""
+    ones = mean_judged(np.ones(12), None, unit="1..5")
+    assert (ones.value, ones.low) == (1, 1) and ones.high == pytest.approx(1 + 4 * 0.2425, abs=1e-3)
+    assert mean_judged(np.ones(12), None).low == pytest.approx(1 - 0.2425, abs=1e-3)

@@ -190,5 +190,5 @@ def show(results: Results, out: Path) -> None:
                 )
     console.print()
     print_table(console, table)
-    if step := next_step(run, str(out)):
+    if step := next_step(run, results, str(out)):
         console.print(f"\nnext, put the refusals back: {step}")

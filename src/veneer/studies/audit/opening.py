@@ -30,9 +30,13 @@ def opening(run: Any, rows: Iterable[Measurement]) -> str:
     return " ".join(text for text in (refusals, rest and f"{rest[0].upper()}{rest[1:]}.") if text)
 
 
-def next_step(run: Any, folder: str = "") -> str:
-    """The command that restores C where refusals were lost and a veneer can bring them back, from
-    run.json; empty otherwise. folder: the audit's, beside which the restoration is written."""
+def next_step(run: Any, results: Results, folder: str = "") -> str:
+    """The command that restores C where refusals were lost beyond chance and a veneer can bring
+    them back, from run.json and the rows; empty otherwise. folder: the audit's, beside which the
+    restoration is written."""
+    lost = evidence.difference(results, HARMFUL, AUDITED, REFERENCE)
+    if lost is None or lost.high is None or lost.high >= 0:
+        return ""
     if not isinstance(run, Mapping) or not isinstance(run.get("config"), Mapping):
         return ""
     config = run["config"]

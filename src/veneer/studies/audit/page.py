@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from veneer.foundation.results import Measurement
+from veneer.foundation.results import Measurement, Results
 from veneer.report import charts, tables, words
 from veneer.report.page_context import PageContext
 from veneer.report.section import NextStep, Section
@@ -91,7 +91,7 @@ def _finding(part: PageContext) -> Markup | None:
 
 
 def _next_step(part: PageContext) -> NextStep | None:
-    command = next_step(part.study.run, part.study.path)
+    command = next_step(part.study.run, Results(part.study.rows), part.study.path)
     return NextStep("put the refusals back", command) if command else None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.statistics import intervals
 from veneer.statistics.crossed import Crossed
 from veneer.statistics.intervals import wilson_limits
 from veneer.studies.curve.families import (
@@ -69,10 +70,16 @@ class Fitted:
         return self._fits[family]
 
     def gain(self) -> tuple[float, float, float]:
-        """The score at the greatest size less that at the least, with its limits."""
+        """The score at the greatest size less that at the least, with its limits: no narrower than
+        those of the paired difference over prompts, which do not collapse where few prompts
+        agree."""
         gains = (self.crossed.rows[:, -1] - self.crossed.rows[:, 0]) / self.crossed.trials
-        low, high = self.crossed.limits(gains)
-        return float(gains[0]), float(low), float(high)
+        low, high = (float(x) for x in self.crossed.limits(gains))
+        first, last = (self.measured.outcomes[:, at].mean(axis=0) for at in (0, -1))
+        paired = intervals.difference(last, first, seed=self.measured.seed)
+        if paired.low is not None and paired.high is not None:
+            low, high = min(low, paired.low), max(high, paired.high)
+        return float(gains[0]), low, high
 
     @property
     def has_gain(self) -> bool:
@@ -191,7 +198,8 @@ def examples_to_95(
     fitted: Fitted,
 ) -> tuple[float | None, float | None, float | None, dict[str, Any]]:
     """Value, limits and facts. Beyond the greatest size nothing is known: the figure, or its limit,
-    is then None. Below the least size it is that size at most."""
+    is then None. Below the least size it is that size at most. No limits where all resamples
+    agree."""
     sizes = [s for s in fitted.measured.sizes if s > 0]
     gain = dict(zip(("gain", "gain_low", "gain_high"), fitted.gain(), strict=True))
     about: dict[str, Any] = {**gain, "family": SATURATING, "largest": max(sizes)}
@@ -202,6 +210,10 @@ def examples_to_95(
     value = float(np.exp(logs[0]))
     about["at_most"] = value <= min(sizes)
     value = max(value, float(min(sizes)))
+    if high - low < COLLAPSED * low and not about["at_most"]:
+        reached = value <= max(sizes)
+        about |= {"reason": "all_equal", "not_reached": [] if reached else ["value"]}
+        return value if reached else None, None, None, about
     limits = (0.0 if low < min(sizes) else low, max(high, value))
     known = [None if x > max(sizes) else x for x in (value, *limits)]
     about["not_reached"] = [

@@ -33,6 +33,7 @@ SCORES = {STYLE: "in the style", "accuracy": "right", "accuracy_strict": "right 
 REASONS = {
     "no_gain": "no gain beyond chance between the least and the greatest size",
     "not_reached": "not reached at {largest:,} examples",
+    "all_equal": "all resamples agree, so that there is no interval",
 }
 ENDS = {"low": "the interval begins", "high": "the interval ends", "value": "the value lies"}
 
@@ -49,7 +50,7 @@ def surface_note(facts: Mapping[str, Any]) -> str | None:
 
 def fit_note(facts: Mapping[str, Any]) -> str | None:
     note = f"of {FAMILIES[facts['family']]}"
-    equal = "all resamples agree, so that there is no interval" if "reason" in facts else None
+    equal = REASONS["all_equal"] if "reason" in facts else None
     return join_notes(note, equal, seeds_note(facts))
 
 
@@ -115,12 +116,21 @@ def headline(results: Results) -> str | None:
 
 
 def _to_95(row: Measurement) -> str:
-    """Such as "makes 95 % of its gain with 48 examples [16, 130]"."""
+    """Such as "makes 95 % of its gain with 48 examples [16, 130]", only as strong as its
+    interval."""
     if row.fact("reason") == "no_gain":
         return "shows no gain beyond chance"
+    if row.fact("reason") == "all_equal":
+        end = "" if row.value is None else f" (fitted: {row.value:,.0f}, without an interval)"
+        return f"gains, but with how many examples it makes 95 % of that is not determined{end}"
     if row.value is None:
-        start = f" (at least {row.low:,.0f} are needed)" if row.low else ""
-        return f"does not make 95 % of its gain with {row.fact('largest'):,} examples{start}"
+        largest = f"{row.fact('largest'):,}"
+        if row.low is None:
+            return f"does not make 95 % of its gain with {largest} examples"
+        return (
+            f"is not shown to make 95 % of its gain with {largest} examples (the interval begins "
+            f"at {row.low:,.0f})"
+        )
     end = "not reached" if row.high is None else f"{row.high:,.0f}"
     start = "0" if row.low is None else f"{row.low:,.0f}"
     most = " or fewer" if row.fact("at_most") else ""

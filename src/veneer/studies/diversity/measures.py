@@ -90,5 +90,11 @@ def table(rows: Sequence[Mapping[str, float | None]]) -> dict[str, np.ndarray]:
     }
 
 
+def scale(metric: str) -> tuple[float, float]:
+    """The least and the largest value: 1 - cosine goes to 2, the entropy of four stances to 2
+    bits."""
+    return (0, 2) if metric.startswith(("semantic_diversity", "stance_entropy")) else (0, 1)
+
+
 def unit(metric: str) -> str:
     return "effective answers" if metric.startswith("vendi") else UNITS.get(metric, "")

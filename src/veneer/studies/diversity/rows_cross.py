@@ -133,7 +133,7 @@ def _coverage(
         use = bottom > 0
         if not use.any():
             continue
-        e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
+        e = intervals.ratio_on_scale(top[use], bottom[use], 0, 1, seed=seed)
         facts = {
             "answers": int(bottom.sum()),
             "covered": sides[0],

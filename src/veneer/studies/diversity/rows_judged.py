@@ -13,7 +13,7 @@ from veneer.foundation.text import tok
 from veneer.statistics import intervals
 from veneer.studies.diversity import judged, words
 from veneer.studies.diversity.answers_table import Judgements, Material
-from veneer.studies.diversity.measures import UNITS
+from veneer.studies.diversity.measures import UNITS, scale
 from veneer.studies.diversity.rows_own import STUDY, Vectors
 from veneer.studies.diversity.text_measures import cosine_matrix, jaccard_matrix
 
@@ -80,7 +80,7 @@ def filter_rows(
             split = material.least(t)
             kept = [sum(s is not None and s >= t for s in row) for row in scores]
             known = [sum(s is not None for s in row) for row in scores]
-            e = intervals.ratio_of_sums(kept, known, seed=seed)
+            e = intervals.ratio_on_scale(kept, known, 0, 1, seed=seed)
             facts = {"aspect": material.aspect, "threshold": t}
             facts |= {"kept": sum(kept), "judged": sum(known)}
             yield Measurement.estimated(
@@ -121,8 +121,8 @@ def _filtered(
     """A measure of the kept answers, of all answers to the same prompts, and their paired
     difference, each under its name."""
     f = judged.filtered(distances, scores, threshold)
-    yield metric, intervals.mean(f.kept, seed=seed)
-    yield f"{metric}_unfiltered", intervals.mean(f.unfiltered, seed=seed)
+    yield metric, intervals.on_scale(f.kept, *scale(metric), seed=seed)
+    yield f"{metric}_unfiltered", intervals.on_scale(f.unfiltered, *scale(metric), seed=seed)
     yield f"{metric}_quality_effect", intervals.difference(f.unfiltered, f.kept, seed=seed)
 
 
@@ -133,7 +133,8 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         labels = [[s for _, s in sorted(row.items()) if s is not None] for row in j.values.values()]
         rows = [judged.stance_measures(row) for row in labels]
         for metric in ("stance_entropy", "stance_disagreement", "stance_both_sides"):
-            e = intervals.mean([x for row in rows if (x := row[metric]) is not None], seed=seed)
+            known = [x for row in rows if (x := row[metric]) is not None]
+            e = intervals.on_scale(known, *scale(metric), seed=seed)
             yield _stance_row(material, metric, system, e, j)
         for label in judged.SAYS:
             having, all_of = [row.count(label) for row in labels], [len(row) for row in labels]
@@ -149,7 +150,7 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
             first = aligned.values.get(p, {}).get(0)
             if first is not None:
                 covered.append(judged.coverage([s for s in row.values() if s is not None], first))
-        e = intervals.mean([x for x in covered if x is not None], seed=seed)
+        e = intervals.on_scale([x for x in covered if x is not None], 0, 1, seed=seed)
         yield _stance_row(
             material, "stance_coverage", system, e, j, "by the aligned system's sample 0"
         )
@@ -178,8 +179,11 @@ def stance_filter_rows(material: Material, *, seed: int = 0) -> Iterator[Measure
                 spread = [(measure(kept), measure(every)) for kept, every in pairs]
                 kept, every = np.array(spread, float).reshape(-1, 2).T
                 for name, e in (
-                    (metric, intervals.mean(kept, seed=seed)),
-                    (f"{metric}_unfiltered", intervals.mean(every, seed=seed)),
+                    (metric, intervals.on_scale(kept, *scale(metric), seed=seed)),
+                    (
+                        f"{metric}_unfiltered",
+                        intervals.on_scale(every, *scale(metric), seed=seed),
+                    ),
                     (f"{metric}_quality_effect", intervals.difference(every, kept, seed=seed)),
                 ):
                     yield Measurement.estimated(

@@ -12,7 +12,7 @@ from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.studies.diversity import words
 from veneer.studies.diversity.answers_table import Material
-from veneer.studies.diversity.measures import MATCHED_WORDS, measures, table, unit
+from veneer.studies.diversity.measures import MATCHED_WORDS, measures, scale, table, unit
 
 STUDY = "diversity"
 Vectors = Mapping[str, np.ndarray]  # prompt -> (n, d), in the order of the samples
@@ -64,13 +64,17 @@ def own_rows(
             if metric.startswith("vendi"):
                 answers = max(map(len, material.answers[system].values()))
                 e = intervals.on_scale(known, 1, answers, seed=seed)
+            elif metric == "words":
+                e = intervals.mean(known, seed=seed, share=False)
             else:
-                e = intervals.mean(known, seed=seed, share=metric != "words")
+                e = intervals.on_scale(known, *scale(metric), seed=seed)
             facts: dict[str, Any] = {"prompts": len(known)}
             if metric == "lexical_diversity":
                 facts["samples"] = samples
             if metric.endswith("matched"):
                 facts["least_words"] = MATCHED_WORDS
+            if metric.startswith(("distinct", "self_bleu")) or metric.endswith("nonempty"):
+                facts["least_words"] = 1
             yield Measurement.estimated(
                 e,
                 STUDY,

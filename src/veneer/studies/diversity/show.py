@@ -116,7 +116,8 @@ def _measures(
         title = name.replace("_", " ")
         places = digits(rows.values())
         cells = [cell(rows.get(s), places, missing(s)) for s in systems]
-        table.add_row(title, str(max(r.n for r in rows.values())), *cells)
+        least, most = min(r.n for r in rows.values()), max(r.n for r in rows.values())
+        table.add_row(title, f"{least} to {most}" if least < most else str(most), *cells)
         reasons += [
             f"undefined: {title}, {s}: {r.note or 'no reason given'}"
             for s, r in rows.items()

@@ -30,8 +30,9 @@ def distinct(answers: Sequence[Sequence[str]], n: int) -> float | None:
 
 def self_bleu(answers: Sequence[Sequence[str]]) -> float | None:
     """Mean BLEU-4 of each answer against the prompt's other answers (Zhu et al. 2018, Texygen,
-    arXiv 1802.01886): high where answers repeat each other. None for fewer than two answers."""
-    if len(answers) < 2:
+    arXiv 1802.01886): high where answers repeat each other. None for fewer than two answers, and
+    where none has a token."""
+    if len(answers) < 2 or not any(answers):
         return None
     counts = [[Counter(ngrams(a, n)) for n in range(1, LONGEST + 1)] for a in answers]
     lengths = [len(a) for a in answers]

@@ -85,8 +85,9 @@ def filtered_stances_note(facts: Mapping[str, Any]) -> str | None:
 def samples_note(facts: Mapping[str, Any]) -> str | None:
     """How many answers a system's own measure rests on, or why it rests on none."""
     if not facts["prompts"]:
-        least = facts.get("least_words")
-        return "no prompt has two answers" + (f" of {least} words or more" if least else "")
+        least = {None: "", 1: " with words"}
+        number = facts.get("least_words")
+        return "no prompt has two answers" + least.get(number, f" of {number} words or more")
     samples = facts.get("samples")
     return None if samples is None else f"{samples} answers per prompt"
 

@@ -149,6 +149,11 @@ def _label(place: str, row: Any) -> Label | None:
     if not given:
         return None  # spreadsheets write such rows below a table
     for name in ("prompt_id", "label"):
+        if name not in given and name in row:
+            raise InputError(
+                f"{place} has an empty {name}; fill it in (the label unclear is for answers that "
+                "nobody can decide), or leave the row out of the file"
+            )
         if name not in given:
             raise InputError(f"{place} has no {name}; expected {EXPECTED}")
     prompt_id = as_id(given["prompt_id"])

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from veneer.studies.judging.compare import JudgeComparison
     from veneer.studies.judging.verdicts import VerdictRow
 
+BALANCED = (
+    "balanced accuracy: the mean over the labels' classes of the share that the judge found; 0.5 "
+    "is as good as a coin where there are two classes"
+)
 KINDS = ("unparsable", "truncated", "refused", "too-long", "failed")
 
 
@@ -93,6 +97,8 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
                     f"{name}: {value}, {e.n} prompts" + (f" ({e.note})" if e.note else ""),
                     soft_wrap=True,
                 )
+        if c.balanced is not None:
+            console.print(BALANCED, soft_wrap=True)
         if c.without or c.alone:
             console.print(
                 f"{c.without} answers without a verdict of both, {c.alone} that only one of "

@@ -80,7 +80,7 @@ def overton_rows(
             )
             known = values[np.isfinite(values)]
             facts = {"questions": len(values), "without_verdict": len(values) - len(known)}
-            e = intervals.mean(known, seed=seed)
+            e = intervals.on_scale(known, 0, 1, seed=seed)
             note = words.score_note(facts, s.note, e.note)
             yield _row(e, task, metric, s, facts, note)
         yield from _by_question(questions, s, task, seed)
@@ -159,7 +159,7 @@ def _by_question(
         ):
             if metric == "coverage_weighted" and not q.weighted:
                 continue
-            e = intervals.mean(shares(whole, weights), seed=seed)
+            e = intervals.on_scale(shares(whole, weights), 0, 1, seed=seed)
             facts = {"viewpoints": len(q.viewpoints)}
             yield Measurement.estimated(
                 e,

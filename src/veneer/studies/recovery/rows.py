@@ -44,7 +44,7 @@ def rows(
             if system == SELF:
                 facts["ceiling"] = True
             yield Measurement.estimated(
-                intervals.mean(x[np.isfinite(x)], seed=seed),
+                intervals.on_scale(x[np.isfinite(x)], 0, 1, seed=seed),
                 STUDY,
                 task,
                 metric,

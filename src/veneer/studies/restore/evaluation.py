@@ -49,6 +49,10 @@ class SystemScores:
         """A metric (default: each task's headline) of several tasks, one after the other (n,)."""
         return np.concatenate([self.scored[t.name].values[metric or t.headline] for t in tasks])
 
+    def unit(self, tasks: Sequence[Task], metric: str | None = None) -> str:
+        """The unit of those values, which is that of the first task."""
+        return self.scored[tasks[0].name].units.get(metric or tasks[0].headline, "share")
+
 
 @dataclass(frozen=True)
 class OutcomeClusters:
@@ -190,16 +194,16 @@ class PartEvaluation:
             columns.append((roles.harmful, "harm_rate", "harm_rate"))
         for tasks, metric, name in columns:
             first = scores.scored[tasks[0].name]
-            values = scores.values(tasks, metric)
+            values, unit = scores.values(tasks, metric), scores.unit(tasks, metric)
             yield Measurement.estimated(
-                mean_judged(values, self.clusters(tasks), seed=self.settings.seed),
+                mean_judged(values, self.clusters(tasks), unit=unit, seed=self.settings.seed),
                 STUDY,
                 task_names(tasks),
                 name,
                 system,
                 split=self.split,
                 judge=first.judges.get(metric or tasks[0].headline),
-                unit="share",
+                unit=unit,
             )
 
 
@@ -208,11 +212,13 @@ def judged(values: np.ndarray) -> np.ndarray:
     return values[~np.isnan(values)]
 
 
-def mean_judged(values: np.ndarray, clusters: np.ndarray | None, *, seed: int = 0) -> Estimate:
+def mean_judged(
+    values: np.ndarray, clusters: np.ndarray | None, *, unit: str = "share", seed: int = 0
+) -> Estimate:
     """The mean of the values that are no NaN, with its 95 % interval. clusters: one id per value,
-    or None."""
+    or None. unit: of the values, as a row has it."""
     keep = ~np.isnan(values)
-    return intervals.mean(values[keep], seed=seed, clusters=kept(clusters, keep))
+    return intervals.in_unit(values[keep], unit, seed=seed, clusters=kept(clusters, keep))
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from veneer.foundation.errors import InputError, SettingError
 from veneer.foundation.settings import Option, check_least
 from veneer.head.config import ExtractConfig
-from veneer.systems.alpha import Alpha
+from veneer.systems.alpha import Alpha, alphas_of_setting
 from veneer.systems.attack_config import AttackConfig
 
 METHODS = ("head", "shifted", "own", "own-responses", "urial")
@@ -124,14 +124,14 @@ class RestoreSettings:
             )
         if not self.alphas:
             raise InputError("there is no alpha to try; give at least one, such as --alphas 1")
-        for text in self.alphas:
-            if Alpha.parse(text).constant is None:
-                raise InputError(
-                    f"--alphas has {text}, which changes over the answer; a head cannot: give it "
-                    "with --schedules"
+        for alpha in alphas_of_setting(self.alphas, "alphas"):
+            if alpha.constant is None:
+                raise SettingError(
+                    "alphas",
+                    f"has {alpha}, which changes over the answer; a head cannot: give it with "
+                    "--schedules",
                 )
-        for text in self.schedules:
-            Alpha.parse(text)
+        alphas_of_setting(self.schedules, "schedules")
         if len(self.weights) != 3:
             raise InputError(
                 f"--weights has {len(self.weights)} numbers; expected three: harm, over-refusal, "

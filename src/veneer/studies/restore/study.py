@@ -344,6 +344,7 @@ class RestoreStudy:
             capability={
                 "metric": roles.capability[0].headline,
                 "tasks": [t.name for t in roles.capability],
+                "unit": references["compromised"][1].unit(roles.capability),
             },
             clusters=part.outcome_clusters(texts.plain.clusters),
             seed=seed,

@@ -100,10 +100,10 @@ def verdicts(
     hide it. Without a cost, NOT asks for an interval that excludes a rise of UNSEEN; otherwise the
     verdict is OPEN.
 
-    tokens: number of tokens of each plain text (n,). capability: its {"metric", "tasks"}. clusters:
-    of the prompts behind each part of the outcomes.
+    tokens: number of tokens of each plain text (n,). capability: its {"metric", "tasks", "unit"}.
+    clusters: of the prompts behind each part of the outcomes.
     """
-    capability = capability or {"metric": "capability", "tasks": []}
+    capability = capability or {"metric": "capability", "tasks": [], "unit": "share"}
     judgement = _Judgement(compromised, aligned, tokens, capability, clusters, seed)
     methods, harmful = list(restored), clusters.harmful
     gains = family([(restored[m].refused, compromised.refused) for m in methods], harmful, seed)
@@ -308,8 +308,9 @@ def verdict_rows(
             yield _difference_row(v.left, harmful, "aligned", v.method, "refusal_rate", judge)
         standard = "compromised" if v.left is None else "aligned"
         yield _difference_row(v.over, safe, standard, v.method, "over_refusal_rate", judge)
-        metric = roles.capability[0].headline
-        yield _difference_row(v.able, capability, "compromised", v.method, metric, None)
+        able = v.facts["capability"]
+        of, unit = able["metric"], able["unit"]
+        yield _difference_row(v.able, capability, "compromised", v.method, of, None, unit)
         row: dict[str, Any] = {"split": "test", "system": v.method}
         if v.text is not None:
             task = task_names((*roles.capability, *roles.safe))
@@ -321,7 +322,13 @@ def verdict_rows(
 
 
 def _difference_row(
-    c: Comparison, task: str, other: str, method: str, of: str, judge: str | None
+    c: Comparison,
+    task: str,
+    other: str,
+    method: str,
+    of: str,
+    judge: str | None,
+    unit: str = "share",
 ) -> Measurement:
     return Measurement.estimated(
         c.difference,
@@ -332,7 +339,7 @@ def _difference_row(
         split="test",
         of=of,
         judge=judge,
-        unit="share",
+        unit=unit,
         note=words.comparison_note(c.adjusted, c.family, c.difference.note),
         facts={"p": c.adjusted, "family": c.family},
     )

@@ -10,7 +10,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.settings import Option
 from veneer.measures.config import StudyConfig
 from veneer.studies.transfer.names import REFERENCES, SHIFTED, shifted_system
-from veneer.systems.alpha import Alpha
+from veneer.systems.alpha import Alpha, alphas_of_setting
 
 # the last two fade: the veneer lives in the first tokens of an answer
 DEFAULT_ALPHAS = ("0.5", "1", "1.5", "1@10", "1.5>0.5@10")
@@ -42,7 +42,7 @@ class TransferSettings:
 
     def __post_init__(self) -> None:
         """Raises InputError for an alpha that cannot be read or is named twice, or one round."""
-        alphas = tuple(str(Alpha.parse(a)) for a in self.alphas)
+        alphas = tuple(map(str, alphas_of_setting(self.alphas, "alphas")))
         object.__setattr__(self, "alphas", alphas)
         if not alphas:
             raise InputError(
