@@ -108,6 +108,8 @@ def test_the_page_draws_headlines_and_each_score_once(folder, tmp_path):
     fewer = [{**r, "split": "deduplicated", "n": 3} for r in own if r["split"] == "test"]
     rows = [*more, *lines, *fewer]
     (again / "results.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows))
+    record = json.loads((again / "run.json").read_text())
+    (again / "run.json").write_text(json.dumps({**record, "rows": len(rows)}))
     page = render([again])
     titles = re.findall(r"<figure><figcaption>(<b>.*?) · n = ", page)
     assert len(titles) == len(set(titles))

@@ -282,8 +282,8 @@ def test_whether_a_given_veneer_saw_the_report_part_is_known_by_its_prompts(
 
 BAD = {
     "no tasks": (("--tasks", ","), "--tasks names no task"),
-    "alpha": (("--alphas", "1,much"), "alpha is 'much'"),
-    "alpha nan": (("--alphas", "nan"), "alpha is 'nan'"),
+    "alpha": (("--alphas", "1,much"), "--alphas is 'much'"),
+    "alpha nan": (("--alphas", "nan"), "--alphas is 'nan'"),
     "no alpha": (("--alphas", ","), "there is no alpha"),
     "alpha twice": (("--alphas", "1,1.0"), "--alphas names 1 twice"),
     "own without the aligned model": (
