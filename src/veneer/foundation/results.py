@@ -274,16 +274,16 @@ class Results:
 
 
 def _check_whole(path: Path, rows: int) -> None:
-    """Raise InputError where the run.json beside results.jsonl is of a finished run with more
-    rows. An earlier version's names no number."""
+    """Raise InputError where the run.json beside results.jsonl is of a finished run with
+    another number of rows. An earlier version's names no number."""
     record = path.with_name("run.json")
     if path.name != "results.jsonl" or not record.is_file():
         return
     try:
-        found = json.loads(record.read_bytes())
+        run = json.loads(record.read_bytes())
     except (ValueError, OSError, RecursionError):
         return  # who reads the record says what is wrong with it
-    wanted = found.get(ROWS) if isinstance(found, dict) and found.get("finished") else None
+    wanted = run.get(ROWS) if isinstance(run, dict) and run.get("finished") else None
     if isinstance(wanted, int) and rows != wanted:
         raise InputError(
             f"{path} has {rows} rows, but the finished run wrote {wanted}; copy the whole folder "

@@ -60,9 +60,9 @@ def already_merged(out: str | Path, record: dict[str, Any]) -> bool:
             and existing.get("config") == record["config"]
             and existing.get("command") == "merge"
         ):
-            if found := changed(existing.get(NOTE), record[NOTE]):
+            if names := changed(existing.get(NOTE), record[NOTE]):
                 raise InputError(
-                    f"{out} was merged from other contents of {', '.join(found)}, which changed "
+                    f"{out} was merged from other contents of {', '.join(names)}, which changed "
                     "since; give another --out, or delete the folder"
                 )
             return True

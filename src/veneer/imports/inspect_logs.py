@@ -20,8 +20,8 @@ EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input"
 MORE = "the model read other messages than the sample's input (a solver's system text or template)"
 LONGEST = 512 * 2**20  # bytes of one JSON file
 ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
-# What zipfile raises for an entry that is damaged, encrypted (RuntimeError), or in a form that it
-# does not know (NotImplementedError, which is a RuntimeError).
+# What zipfile raises for an entry that is damaged, encrypted, or in a form that it does not know;
+# the last two are kinds of RuntimeError.
 UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError)
 
 

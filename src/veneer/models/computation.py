@@ -67,13 +67,13 @@ def changes(before: Any, now: Mapping[str, Any]) -> list[str]:
     names = old.keys() & new.keys()
     if old and new and before.get("transformers") == now.get("transformers"):
         names = old.keys() | new.keys()
-    found = [
+    fields = [
         f"{name} of config.json: {_short(old.get(name))} there, {_short(new.get(name))} here"
         for name in sorted(names)
         if not _same(old.get(name), new.get(name))
     ]
     known = [x["tokenizer"] for x in (before, now) if "tokenizer" in x]
-    return [*found, *(["the tokenizer"] if len(set(known)) > 1 else [])]
+    return [*fields, *(["the tokenizer"] if len(set(known)) > 1 else [])]
 
 
 def check_unchanged(place: Any, before: Any, now: Mapping[str, Mapping[str, Any]]) -> None:
@@ -82,14 +82,14 @@ def check_unchanged(place: Any, before: Any, now: Mapping[str, Mapping[str, Any]
     before: name -> computation, as recorded there; None, or lacking a name, where it is not known.
     """
     recorded = before if isinstance(before, Mapping) else {}
-    found = [
+    edited = [
         f"{name} ({'; '.join(changed)})"
         for name, computed in now.items()
         if (changed := changes(recorded.get(name), computed))
     ]
-    if found:
+    if edited:
         raise InputError(
-            f"{place} was made when a model computed something else: {', '.join(found)}; give "
+            f"{place} was made when a model computed something else: {', '.join(edited)}; give "
             f"another --out, or delete {place}"
         )
 

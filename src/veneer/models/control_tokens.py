@@ -40,11 +40,11 @@ def special_tokens(tokenizer: Any) -> dict[str, int]:
 
 def control_token(tokenizer: Any, text: str, special: Mapping[str, int]) -> str | None:
     """The first special token that the tokenizer makes of a part of the text, or None."""
-    found = _pattern(tuple(special)).search(text) if special else None
-    if found is None:
+    match = _pattern(tuple(special)).search(text) if special else None
+    if match is None:
         return None
     made = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    return found[0] if special[found[0]] in made else None
+    return match[0] if special[match[0]] in made else None
 
 
 @cache

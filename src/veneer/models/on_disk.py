@@ -55,17 +55,17 @@ def contents(settings: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 def changed(before: Any, now: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The names whose contents are not those recorded `before`, each with what differs where that
     is known. What was not recorded is not compared."""
-    known, found = before if isinstance(before, dict) else {}, []
+    known, names = before if isinstance(before, dict) else {}, []
     for name, current in now.items():
         recorded = known.get(name)
         if isinstance(recorded, str):  # version 0.1.0: one hash of all bytes
             if recorded != _hash(_files(name), whole=True):
-                found.append(name)
+                names.append(name)
         elif isinstance(recorded, dict):
             fields = changes(recorded, current)
             if fields or recorded.get("files") != current["files"]:
-                found.append(f"{name} ({'; '.join(fields)})" if fields else name)
-    return found
+                names.append(f"{name} ({'; '.join(fields)})" if fields else name)
+    return names
 
 
 def _contents(files: list[Path]) -> dict[str, Any]:
@@ -134,11 +134,11 @@ def _hash(files: list[Path], *, whole: bool = False) -> str:
 def _plain(path: Path) -> bytes | None:
     """What a JSON file says, however it is written; None where it is no object."""
     try:
-        found = json.loads(path.read_bytes())
-        if not isinstance(found, dict):
+        fields = json.loads(path.read_bytes())
+        if not isinstance(fields, dict):
             return None
         silent = {"transformers_version", "name_or_path"}
-        kept = {k: v for k, v in found.items() if k not in silent and not k.startswith("_")}
+        kept = {k: v for k, v in fields.items() if k not in silent and not k.startswith("_")}
         return json.dumps(kept, sort_keys=True).encode()
     except (ValueError, RecursionError):
         return None

@@ -24,11 +24,11 @@ def check_inputs(record: RunRecord, study: Any) -> None:
     if not record.path.is_file():
         record.contents[NOTE] = now
         return
-    found = changed(record.contents.get(NOTE), now)
-    found += _changed_tasks(record.contents.get("data"), getattr(study, "tasks", ()))
-    if found:
+    names = changed(record.contents.get(NOTE), now)
+    names += _changed_tasks(record.contents.get("data"), getattr(study, "tasks", ()))
+    if names:
         raise InputError(
-            f"{record.path.parent} was made from other contents of {', '.join(found)}, which "
+            f"{record.path.parent} was made from other contents of {', '.join(names)}, which "
             "changed since; give another --out, or delete the folder"
         )
 

@@ -75,8 +75,8 @@ def respond(
     ]
     if out is None:
         return _answer(system, questions, batches, sampling, stop_strings, {}, None, progress)
-    asked = [sampling.facts(), list(stop_strings), batch_size, samples, texts]
-    stamp = Stamp.of(system, prompts, asked)
+    request = [sampling.facts(), list(stop_strings), batch_size, samples, texts]
+    stamp = Stamp.of(system, prompts, request)
     if out.exists():
         responses = _read_whole(out, stamp)
         with shown(progress) as report:

@@ -27,13 +27,13 @@ class Stamp:
     computation: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, system: Answering, prompts: Sequence[Prompt], asked: Sequence[Any]) -> Stamp:
-        """asked: what decides the answers beside the system, as JSON."""
+    def of(cls, system: Answering, prompts: Sequence[Prompt], request: Sequence[Any]) -> Stamp:
+        """request: what decides the answers beside the system, as JSON."""
         models, facts = getattr(system, "models", {}), system.facts()
         read = system.encode(prompts) if models else None  # type: ignore[attr-defined]
         return cls(
-            _hash([_without_places(facts), *asked, read]),
-            _hash([facts, *asked]),
+            _hash([_without_places(facts), *request, read]),
+            _hash([facts, *request]),
             computations(models),
         )
 

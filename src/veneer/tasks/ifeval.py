@@ -160,7 +160,7 @@ def _arguments(name: str, given: Any, where: str) -> dict[str, Any]:
     }
 
 
-def _argument(key: str, value: Any, found: str) -> Any:
+def _argument(key: str, value: Any, problem: str) -> Any:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     whole = key.startswith(("num_", "nth_")) or key.endswith("frequency")
@@ -170,7 +170,7 @@ def _argument(key: str, value: Any, found: str) -> Any:
     )
     parts = value if listed and isinstance(value, list) else []
     if type(value) is not kind or not value or not all(isinstance(v, str) and v for v in parts):
-        raise InputError(f"{found}; expected {what}; get the file again")
+        raise InputError(f"{problem}; expected {what}; get the file again")
     return value
 
 

@@ -358,10 +358,10 @@ def _exponent(text: str) -> int:
 
 def _in_words(text: str, alone: bool = False) -> _Reading | None:
     """Return the number in words with which a text begins; alone: and which is all of it."""
-    found = number_in_words(text)
-    if found is None or (alone and re.search(r"\w", text[found[1] :])):
+    number = number_in_words(text)
+    if number is None or (alone and re.search(r"\w", text[number[1] :])):
         return None
-    return _Reading((Decimal(found[0]),), found[1])
+    return _Reading((Decimal(number[0]),), number[1])
 
 
 def _vulgar(sign: str | None) -> Fraction | None:

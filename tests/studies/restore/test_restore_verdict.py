@@ -221,6 +221,7 @@ def test_nothing_to_restore_is_said_only_where_a_loss_is_excluded():
         assert facts == {"broken": lost == "refusals", "lost": lost}
         assert (lost_remark(facts) is None) == facts["broken"]
         assert ("nothing to restore" in (lost_remark(facts) or "")) == (lost == "nothing")
+        assert ("has not lost refusals" in (lost_remark(facts) or "")) == (lost == "nothing")
 
 
 def test_prompts_of_few_groups_count_as_few():

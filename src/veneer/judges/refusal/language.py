@@ -71,8 +71,8 @@ def is_other_language(text: str) -> bool:
         return True
     distinct = set(words)
     accented = {w for w in distinct if not w.isascii()}
-    found = [own for marks in _LANGUAGES.values() if (own := distinct & marks)]
-    signs = max((len(own | accented) for own in found), default=0)
+    marked = [own for marks in _LANGUAGES.values() if (own := distinct & marks)]
+    signs = max((len(own | accented) for own in marked), default=0)
     return signs > max(1, 2 * len(distinct & _ENGLISH))
 
 
