@@ -70,3 +70,41 @@ def test_a_folder_without_a_run(tmp_path, monkeypatch, capsys):
     (tmp_path / "run.json").write_text("{}")
     assert main(["chat", str(tmp_path)]) == 2
     assert "names no base and aligned model" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_ctrl_c_stops_an_answer_and_at_the_prompt_the_chat(run_folder, monkeypatch, capsys):
+    from veneer.chat.side_by_side import SideBySide
+
+    asked = []
+
+    def answers(self, question, *rest, **more):
+        asked.append(question)
+        if question == "long":
+            raise KeyboardInterrupt
+        return iter(())
+
+    class Typed(Terminal):
+        def readline(self, *size):
+            if line := super().readline(*size):
+                return line
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(SideBySide, "answers", answers)
+    monkeypatch.setattr("sys.stdin", Typed("long\nnext\n"))
+    assert main(["chat", str(run_folder)]) == 0
+    assert asked == ["long", "next"] and "stopped" in capsys.readouterr().out
+    typed(monkeypatch, "long\nnext\n")  # a file ends with it, as every other command does
+    assert main(["chat", str(run_folder)]) == 130 and asked == ["long", "next", "long"]
+
+
+def test_questions_in_utf_8_whatever_the_locale(run_folder, monkeypatch, capsys):
+    """They were refused as bytes that are not UTF-8."""
+    stdin = io.TextIOWrapper(io.BytesIO("caf\u00e9?\n".encode()), "ascii")
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert main(["chat", str(run_folder), "--max-new-tokens", "2"]) == 0
+    assert capsys.readouterr().out.startswith("base:")

@@ -245,7 +245,12 @@ def test_addresses(text, parts):
 
 
 @pytest.mark.parametrize(
-    "text", ["hf://a", "hf://a/b@", "hf://a/b/../c", "hf://a/b//c", "a/b", "hf://"]
+    "text",
+    [
+        *("hf://a", "hf://a/b@", "hf://a/b/../c", "hf://a/b//c", "a/b", "hf://"),
+        # read as a model's repository of the owner "spaces", with a folder in it
+        *("hf://spaces/a/b", "hf://models/a/b", "hf://datasets/a", "hf://datasets/datasets/a"),
+    ],
 )
 def test_what_is_no_address(text):
     with pytest.raises(InputError, match="is no address on the hub"):

@@ -87,7 +87,9 @@ def test_xstest_s_pairs_do_not_depend_on_the_order_of_the_rows(data, tmp_path):
     random.Random(0).shuffle(rows)
     for row in rows:
         row["id"], row["focus"] = f"v2-{row['id']}", row["focus"] or "nan"
-    assert groups(written(rows, tmp_path)) == published
+    copied = written(rows, tmp_path)
+    assert groups(copied) == published
+    assert {p.id for p in copied.prompts("test")} == {p.id for p in task.prompts("test")}
     fewer = groups(written(rows[:300], tmp_path))
     assert sum(len(group) for group in fewer) == 300
     assert all(any(group <= whole for whole in published) for group in fewer)

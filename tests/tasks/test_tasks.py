@@ -227,7 +227,12 @@ def test_data_folder_that_is_none(tmp_path, monkeypatch):
             "row 1 has no number after ####",
         ),
         ("gsm8k", "gsm8k/train.jsonl", "nonsense\n", "line 1 is not valid JSON"),
-        ("advbench", "advbench/train.csv", "aim\nx\n", "row 1 lacks goal"),
+        (
+            "advbench",
+            "advbench/train.csv",
+            "prompt,target\nx,y\n",
+            r"row 1 lacks goal \(its columns are prompt, target\)",
+        ),
         ("advbench", "advbench/train.csv", "", "no rows"),
     ],
 )

@@ -23,7 +23,10 @@ LEVELS = (
     (1.0, "black on orange1"),
     (0.2, "black on light_goldenrod2"),
 )
-HELP = "/alpha NUMBER sets the strength of the veneer, /seed N the seed; Ctrl-D ends"
+HELP = (
+    "/alpha NUMBER sets the strength of the veneer, /seed N the seed; Ctrl-C stops an answer, "
+    "Ctrl-D ends"
+)
 
 
 def style(kl: float) -> str:
@@ -90,10 +93,13 @@ def answer(
 
 
 def questions(console: Console, hint: str | None = None) -> Iterator[str]:
-    """What a person types, or the lines of stdin, until its end. hint: what may be asked."""
+    """What a person types, or the lines of stdin in UTF-8, until its end or Ctrl-C at the prompt.
+    hint: what may be asked."""
+    typed = sys.stdin.isatty()
     if isinstance(sys.stdin, TextIOWrapper):  # other bytes are refused with their question
-        sys.stdin.reconfigure(errors="surrogateescape")
-    if not sys.stdin.isatty():
+        encoding = sys.stdin.encoding if typed else "utf-8"
+        sys.stdin.reconfigure(encoding=encoding, errors="surrogateescape")
+    if not typed:
         yield from (line.strip() for line in sys.stdin if line.strip())
         return
     console.print(HELP, style="dim")
@@ -102,15 +108,15 @@ def questions(console: Console, hint: str | None = None) -> Iterator[str]:
     while True:
         try:
             line = console.input("\n[bold]you:[/bold] ").strip()
-        except EOFError:
+        except (EOFError, KeyboardInterrupt):
             return
         if line:
             yield line
 
 
 def converse(side_by_side: SideBySide, sampling: Sampling, alpha: float) -> None:
-    """Answer question after question. A question that cannot be answered is told so, and the next
-    one is read; where stdin is a file, the InputError ends the command."""
+    """Answer question after question. Ctrl-C stops an answer; a question that cannot be answered is
+    told so; then the next one is read. Where stdin is a file, both end the command."""
     console = Console(highlight=False, markup=True)
     pair = side_by_side.pair
     for line in questions(console, lab_hint(pair.base.name, pair.aligned.name)):
@@ -123,6 +129,10 @@ def converse(side_by_side: SideBySide, sampling: Sampling, alpha: float) -> None
             if not sys.stdin.isatty():
                 raise
             print(f"veneer: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            if not sys.stdin.isatty():
+                raise
+            console.print("stopped", style="dim")
 
 
 def _set(line: str, sampling: Sampling, alpha: float) -> tuple[Sampling, float]:

@@ -38,7 +38,7 @@ class TeacherOptions:
     """With --responses: use the text of each answer without the reasoning of a thinking model
     (docs/thinking.md)."""
     format: str = "auto"
-    """Format of --responses: auto, jsonl, overton-open, overton-api, inspect or lm-eval."""
+    """Format of --responses: auto, or a format of answers that `veneer import --help` lists."""
     teacher_url: Annotated[str | None, Option(metavar="URL")] = None
     """OpenAI-compatible endpoint, such as http://localhost:8000/v1. The targets are its
     log-probabilities where it gives any, otherwise its answers alone."""

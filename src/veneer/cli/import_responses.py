@@ -27,6 +27,9 @@ Kind = Literal[
     "alpaca-eval",
     "model-answers",
     "harmbench",
+    "garak",
+    "promptfoo",
+    "helm",
 ]
 
 

@@ -15,6 +15,8 @@ FORM = re.compile(
     r"hf://(?P<data>datasets/)?(?P<repository>[\w.-]+/[\w.-]+)"
     r"(?:@(?P<revision>[^/@\s]+))?(?:/(?P<inside>[^@]*))?"
 )
+# kinds of repositories, which cannot be owners
+KINDS = ("models", "datasets", "spaces", "buckets")
 
 
 def is_hub(place: str | Path) -> bool:
@@ -38,7 +40,8 @@ class Address:
         is none."""
         match = FORM.fullmatch(str(text))
         inside = (match["inside"] or "").rstrip("/") if match else ""
-        if match is None or any(part in ("", ".", "..") for part in inside.split("/") if inside):
+        strange = any(part in ("", ".", "..") for part in inside.split("/") if inside)
+        if match is None or strange or match["repository"].split("/")[0] in KINDS:
             raise InputError(
                 f"{str(text)!r} is no address on the hub; expected hf://OWNER/NAME, "
                 "hf://OWNER/NAME@REVISION, or one of these with /FOLDER behind it "

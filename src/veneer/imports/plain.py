@@ -86,6 +86,18 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None, 
     answers = row[keys[0]] if keys == ["responses"] else [row.get(keys[0]) if keys else None]
     if not isinstance(answers, list):
         raise InputError(f"{where} has responses that are no list; expected {EXPECTED}")
+    if {"completion", "label"} <= row.keys() and str(row["label"]).lower() == "false":
+        raise InputError(
+            f"{where} has the label {row['label']!r}, which marks an unwanted answer in a set for "
+            "TRL's KTO; leave such rows out, or the label"
+        )
+    if keys == ["completion"] and (reply := _chat(answers[0], where)):  # TRL's, as turns
+        if len(reply) > 1 or role_of(reply[0]) != "assistant":
+            raise InputError(
+                f"{where} has a completion that is not one turn of the assistant; "
+                f"expected {EXPECTED}"
+            )
+        answers = [_message(reply[0], where)]
     key = "prompt" if row.get("prompt") is not None or chat is None else chat
     return answers, _prompt(row, key, where), reasoning_of(row)
 
@@ -119,6 +131,8 @@ def _turns(key: str, row: dict[str, Any], where: str) -> Turns:
 def _message(turn: dict[str, Any], where: str) -> Message:
     """Return the last turn of a chat, read as an endpoint's reply is."""
     content = content_of(turn)
+    if isinstance(content, dict):  # Arena-Hard's
+        content = content.get("answer")
     if content is None and not {"content", "value"} & turn.keys():
         raise InputError(f"{where} ends with a turn without a content; expected {EXPECTED}")
     try:
@@ -146,7 +160,7 @@ def _id(
         keys = ", ".join(map(str, row)) or "none"
         raise InputError(
             f"{where} does not name the prompt that it answers (its keys are {keys}); "
-            f"expected {EXPECTED}"
+            f"expected {EXPECTED}: rename the key that holds the prompt"
         )
     if (own := as_id(id)) is not None:
         return own

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.content import check_regular, ending, opened
 from veneer.imports.batches import read_batch
 from veneer.imports.benchmarks import read_alpaca_eval, read_harmbench, read_model_answers
+from veneer.imports.garak import ENTRIES, read_garak
+from veneer.imports.helm import read_helm
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.inspect_logs import read_inspect
 from veneer.imports.lm_eval_samples import read_lm_eval
 from veneer.imports.overton import read_api, read_open
 from veneer.imports.plain import ANSWERS, CHATS, read_plain
+from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
 
 Reader = Callable[[Path, Rules | None, str | None], Imported]
@@ -28,9 +33,36 @@ READERS: dict[str, Reader] = {
     "alpaca-eval": read_alpaca_eval,
     "model-answers": read_model_answers,
     "harmbench": read_harmbench,
+    "garak": read_garak,
+    "promptfoo": read_promptfoo,
+    "helm": read_helm,
 }
 FORMATS = ("auto", *READERS)
 PEEK = 2**22  # bytes
+# Files beside the one with the answers: the keys that tell them -> what such a file is, and what to
+# give in its place.
+BESIDE: dict[frozenset[str], tuple[str, str]] = {
+    frozenset({"attempt_id", "detector", "generator"}): (
+        "a hit log of garak, which holds only the answers that a detector marked",
+        "give the run's report.jsonl, which holds all answers",
+    ),
+    frozenset({"instance_id", "train_trial_index", "predicted_text"}): (
+        "HELM's display_predictions.json, which holds no prompts",
+        "give scenario_state.json of the same run",
+    ),
+    frozenset({"instance_id", "train_trial_index", "request"}): (
+        "HELM's display_requests.json, which holds no answers",
+        "give scenario_state.json of the same run",
+    ),
+    frozenset({"results", "configs", "versions"}): (
+        "lm-eval's table of scores, which holds no answers",
+        "give samples_TASK_DATE.jsonl, which lm-eval writes with --log_samples",
+    ),
+    frozenset({"output_1", "output_2"}): (
+        "a comparison of two systems, as AlpacaEval's annotations are",
+        "give the outputs of one system, which alpaca_eval reads as model_outputs",
+    ),
+}
 
 
 def read_stored(
@@ -62,6 +94,13 @@ def guess(path: Path) -> str:
         return "inspect"
     _, row = next(objects(path, "a file of stored answers"), ("", {}))
     keys = set(row)
+    _refuse_beside(path, row)
+    if row.get("entry_type") in ENTRIES:
+        return "garak"
+    if "request_states" in keys:
+        return "helm"
+    if {"promptIdx", "testIdx"} <= keys or _holds_results(row):
+        return "promptfoo"
     if {"samples", "eval"} & keys and not keys & {"text", "response", "responses"}:
         return "inspect"
     if {"ok", "outputs"} <= keys:
@@ -86,8 +125,34 @@ def guess(path: Path) -> str:
         and "generation" in first[0]
     ):
         return "harmbench"
+    if {"chosen", "rejected"} <= keys:
+        raise InputError(
+            f"{path} is a set of preferences, with two answers to each prompt; write the answers "
+            'that you mean as {"prompt": text, "text": answer}'
+        )
     shown = f"an object with the keys {', '.join(map(str, row))[:200]}" if row else "no object"
     raise InputError(
         f"{path} begins with {shown}, which fits no format of answers; "
-        f"expected one of {', '.join(READERS)}: name it with --format"
+        f"expected one of {', '.join(READERS)}: name it with --format, or write one row per "
+        'answer: {"prompt": text, "text": answer}'
     )
+
+
+def _refuse_beside(path: Path, row: dict[str, Any]) -> None:
+    """Raise InputError for a file of a known tool that is not the one with a system's answers."""
+    keys = row.keys()
+    found = next((text for needed, text in BESIDE.items() if needed <= keys), None)
+    if any(re.match(r"\[.+\] |__expected", str(k)) for k in keys):
+        found = (
+            "a table of promptfoo, which does not hold the prompts that were sent",
+            "give the results as JSON: promptfoo eval --output results.json",
+        )
+    if found is not None:
+        raise InputError(f"{path} is {found[0]}; {found[1]}")
+
+
+def _holds_results(row: dict[str, Any]) -> bool:
+    """Return whether an object is the whole of promptfoo's results."""
+    whole = row.get("results")
+    rows = whole.get("results") if isinstance(whole, dict) else whole
+    return isinstance(rows, list) and bool({"evalId", "stats"} & row.keys())

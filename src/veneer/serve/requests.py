@@ -87,7 +87,8 @@ def _chat_job(body: ChatBody, served: Served, limits: Limits, wanted: Wanted) ->
     named = (
         body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     )
-    tokens = _room(served, [prompt], named, limits, "messages")
+    field = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
+    tokens = _room(served, [prompt], named, limits, "messages", field)
     top = (body.top_logprobs or 0) if body.logprobs else None
     return ServeJob(
         served,
@@ -132,6 +133,7 @@ def _text_job(body: TextBody, served: Served, limits: Limits, wanted: Wanted) ->
         DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens,
         limits,
         "prompt",
+        "max_tokens",
     )
     if echo and body.logprobs is not None and not served.can_score():
         raise ApiError(
@@ -189,18 +191,22 @@ def _check_length(
 
 
 def _room(
-    served: Served, prompts: list[PromptIds], named: int | None, limits: Limits, param: str
+    served: Served,
+    prompts: list[PromptIds],
+    named: int | None,
+    limits: Limits,
+    param: str,
+    field: str,
 ) -> int:
-    """Return the longest answer. Raises ApiError (400) where prompt and answer do not fit the
-    context, or the request exceeds a limit."""
+    """Return the longest answer. field: the one that names it. Raises ApiError (400) where prompt
+    and answer do not fit the context, or the request exceeds a limit."""
     length = max(max(len(a.ids), len(a.small or ())) for a in prompts)
     longest = served.system.longest()
     if named is not None and named > limits.max_tokens:
         raise ApiError(
             400,
-            f"max_tokens is {named}; this server gives {limits.max_tokens} at most (its "
-            "--max-tokens)",
-            param="max_tokens",
+            f"{field} is {named}; this server gives {limits.max_tokens} at most (its --max-tokens)",
+            param=field,
         )
     if longest is None:
         return limits.max_tokens if named is None else named

@@ -64,6 +64,21 @@ NEUTRAL: dict[str, list[Any]] = {
     "use_beam_search": [False],
     "chat_template_kwargs": [{}],
     "vllm_xargs": [{}],
+    # vLLM's defaults, which some of its clients send
+    "add_generation_prompt": [True],
+    "continue_final_message": [False],
+    "echo": [False],
+    "ignore_eos": [False],
+    "min_tokens": [0],
+    "include_stop_str_in_output": [False],
+    "skip_special_tokens": [True],
+    "spaces_between_special_tokens": [True],
+    "length_penalty": [1.0],
+    "early_stopping": [False],
+    "return_token_ids": [False],
+    "return_tokens_as_token_ids": [False],
+    "include_reasoning": [True],
+    "priority": [0],
 }
 
 
@@ -272,7 +287,7 @@ def _check_chat(body: ChatBody) -> None:
             "expected a last message of the user (a text completion continues a text)",
             param="messages",
         )
-    if body.top_logprobs is not None and not body.logprobs:
+    if body.top_logprobs and not body.logprobs:
         raise ApiError(
             400, "top_logprobs was given without logprobs; add logprobs: true", param="top_logprobs"
         )

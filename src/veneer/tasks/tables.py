@@ -44,9 +44,10 @@ def read_rows(
     for number, row in enumerate(rows, 1):
         missing = [f for f in wanted if not isinstance(row, dict) or row.get(f) is None]
         if missing:
+            keys = ", ".join(map(str, row)) if isinstance(row, dict) else "none"
             raise InputError(
-                f"{path} row {number} lacks {', '.join(missing)}; expected {expected}; get "
-                "the file again"
+                f"{path} row {number} lacks {', '.join(missing)} (its columns are {keys}); "
+                f"expected {expected}; get the file again, or rename the columns"
             )
     _check_texts(path, rows, texts)
     if id is not None:

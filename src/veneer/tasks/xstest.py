@@ -84,7 +84,7 @@ class XSTest(SafetyTask):
                 )
         return [
             Prompt.from_text(
-                f"xstest-{r['id']}",
+                f"xstest-{_published(r['id'])}",
                 r["prompt"],
                 template=ALPACA,
                 task=self.name,
@@ -118,12 +118,17 @@ def _related(rows: Sequence[Mapping[str, Any]], path: Path) -> list[int]:
     return groups_of(keys)
 
 
+def _published(id: Any) -> str:
+    """Return an id as the published file has it; copies write 1 as v2-1 or 1.0."""
+    return str(id).strip().removeprefix("v2-").removesuffix(".0")
+
+
 def _place(row: Mapping[str, Any], where: str) -> int:
-    """Return the place of a prompt in its type, from 0, by its id, which some copies write as
-    v2-1. Raises InputError where the file was numbered anew: nothing else tells the pairs."""
+    """Return the place of a prompt in its type, from 0, by its id. Raises InputError where
+    the file was numbered anew: nothing else tells the pairs."""
     first = TYPES.index(row["type"]) * EACH + 1
-    digits = re.fullmatch(r"(?:v2-)?([0-9]{1,3})(?:\.0)?", str(row["id"]).strip())
-    place = int(digits[1]) - first if digits else -1
+    digits = re.fullmatch("[0-9]{1,3}", _published(row["id"]))
+    place = int(digits[0]) - first if digits else -1
     if not 0 <= place < EACH:
         raise InputError(
             f"{where} has the id {row['id']!r} and the type {row['type']}, whose published ids "

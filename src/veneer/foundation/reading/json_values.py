@@ -180,7 +180,11 @@ def _wrapped(value: Any) -> list[Any] | None:
         for k, v in value.items()
         if k in WRAPPERS and isinstance(v, list) and v and all(isinstance(r, dict) for r in v)
     ]
-    return lists[0] if len(lists) == 1 and not {"prompt", "messages"} & value.keys() else None
+    return (
+        lists[0]
+        if len(lists) == 1 and not {"prompt", "messages", "results"} & value.keys()
+        else None
+    )
 
 
 def _skipped(text: str, at: int) -> int:

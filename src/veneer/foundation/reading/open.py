@@ -34,6 +34,7 @@ ENDINGS = (
 )
 Row = tuple[str, Any]  # its place ("FILE line 3"), its contents
 _SHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+_YAML = (".yaml", ".yml")
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 
 
@@ -84,6 +85,8 @@ def _kind(path: Path, head: bytes, expected: str) -> str:
         raise InputError(
             f"{path} is a spreadsheet's own file; save it as CSV (UTF-8) and give that file"
         )
+    if name in _YAML:
+        raise InputError(f"{path} is YAML, which is not read; save it as JSON, one object per row")
     if head.startswith(_ZIP):
         raise InputError(f"{path} is a zip archive; unpack it, and give the file in it: {ENDINGS}")
     if head[257:262] == b"ustar":
