@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
 from veneer.cli import main
 from veneer.foundation.results import Results
+from veneer.studies.portion import study as portion
 from veneer.systems import read_responses
 
 DECLINES = re.compile(
@@ -20,7 +22,7 @@ DECLINES = re.compile(
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, real_pair, data):
-    """A run of 16 prompts of two tasks."""
+    """A run of 16 prompts of two tasks; the answers to 3 of each stand in the page."""
     out = tmp_path_factory.mktemp("real") / "run"
     options = [
         "--tasks",
@@ -28,18 +30,25 @@ def study(tmp_path_factory, real_pair, data):
         "--limit",
         "16",
         "--max-new-tokens",
-        "32",
+        "24",
         "--no-controls",
     ]
     pair = ["--base", str(real_pair / "base"), "--aligned", aligned(real_pair)]
+
+    def few_shown(load, tasks, out, config, **words):
+        return whole(load, tasks, out, replace(config, shown=3), **words)
+
+    whole = portion.study
     threads = torch.get_num_threads()
     # these models are worth all cores that other processes of the tests leave
     share = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // share))
-    try:
-        assert main(["run", *pair, *options, "--data", str(data), "--out", str(out)]) == 0
-    finally:
-        torch.set_num_threads(threads)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portion, "study", few_shown)
+        try:
+            assert main(["run", *pair, *options, "--data", str(data), "--out", str(out)]) == 0
+        finally:
+            torch.set_num_threads(threads)
     return out
 
 

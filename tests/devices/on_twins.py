@@ -21,6 +21,7 @@ from veneer.models.decode import Sampling, decode
 from veneer.models.layers import decoder_layers
 from veneer.models.load import load_model
 from veneer.models.split import DeviceSplit
+from veneer.studies.transfer import cost
 
 make(os.environ["VENEER_TWINS"])
 
@@ -178,13 +179,16 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
     broken = ("--aligned", "lab:aligned", "--compromised", "lab:compromised", "--base", "lab:base")
     # One of each kind of setting: more differ in numbers, not in where tensors are.
     broken = (*broken, "--alphas", "1", "--schedules", "2>0.5@10", "--ranks", 4)
+    broken = (*broken, "--validation-tokens", 6)
+    taught = ("--texts", 48, "--text-tokens", 16, "--samples", 1, "--sample-tokens", 6)
+    taught = (*taught, "--amplify", 2)
     run = ("run", *PAIR, "--tasks", "lab-requests,lab-sums", *few, "--train", 24, "--baselines")
     return {
         "run": (*run, "urial,bias,rank-4,cross"),
         "run with LoRA": (*run, "lora-4"),
         "measure": ("measure", *PAIR, "--veneer", at / "extract", "--tasks", "lab-sums", *few),
         "transfer": ("transfer", *PAIR, *large, "--tasks", "lab-requests", *few),
-        "audit": ("audit", "lab:aligned", "lab:compromised", *few),
+        "audit": ("audit", "lab:aligned", "lab:compromised", *taught, *few),
         "restore": ("restore", *broken, *few, "--reattack", attack),
         "recover": (
             "recover",
@@ -217,7 +221,8 @@ def test_studies_that_need_whole_models(made, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run", "measure", "transfer", "recover", "diversity"])
-def test_studies_of_models_over_two_devices(made, name, tmp_path):
+def test_studies_of_models_over_two_devices(made, name, tmp_path, monkeypatch):
+    monkeypatch.setattr(cost, "TOKENS", 6)  # of each answer that is timed; more repeat the same
     run((*studies(made("twin:0"), SPLIT, tmp_path)[name], "--out", tmp_path / "out"))
 
 
