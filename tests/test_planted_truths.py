@@ -36,7 +36,7 @@ class Measured:
 
     planted: PlantedPair
     taken: Capture
-    found: Extraction
+    extraction: Extraction
     report: HeldOut
     fresh: HeldOut
     scores: dict[str, np.ndarray]
@@ -109,7 +109,7 @@ def test_a_known_change_of_the_head_is_found_on_held_out_tokens(known):
 def test_the_found_change_moves_every_logit_as_the_planted_one_does(known):
     """dW itself is known only up to a shift common to all rows and directions that the data do not
     visit: compare where they do."""
-    split, change = known.found.split, known.found.veneer.dense() - known.planted.dW
+    split, change = known.extraction.split, known.extraction.veneer.dense() - known.planted.dW
     (block,) = known.taken.blocks(("hidden", "aligned_ids", "aligned_logprobs"), split.report[:1])
     moved = block["hidden"] @ change.T
     moved = moved - moved.mean(-1, keepdim=True)
@@ -126,7 +126,7 @@ def test_a_known_change_is_wholly_on_the_surface(known):
 
 
 def test_equal_models_have_no_veneer(same):
-    assert float(same.found.veneer.dense().abs().max()) < 1e-5
+    assert float(same.extraction.veneer.dense().abs().max()) < 1e-5
     assert np.abs(same.report.kl_base).max() < 1e-5 and np.abs(same.fresh.kl_base).max() < 1e-5
 
 

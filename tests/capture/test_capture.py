@@ -319,10 +319,10 @@ def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(
     pair = chat_pair()
     real = capture_shelf.self_kl
 
-    def other_weights(teacher, asked, rows):
+    def other_weights(teacher, prompts, rows):
         with torch.no_grad():
             pair.aligned.model.get_output_embeddings().weight.mul_(1.5)
-        return real(teacher, asked, rows)
+        return real(teacher, prompts, rows)
 
     monkeypatch.setattr(capture_shelf, "self_kl", other_weights)
     with pytest.raises(

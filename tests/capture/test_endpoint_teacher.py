@@ -206,17 +206,17 @@ def test_what_cannot_be_true_is_refused_and_named(base, aligned, tmp_path):
         "probabilities that sum to 4": certain,
         "tokens that spell 'zz": lambda one: one.update(token="z", bytes=[122], logprob=-30.0),
     }
-    for number, (said, how) in enumerate(cases.items()):
+    for number, (message, how) in enumerate(cases.items()):
         with model_server(aligned, change=lies(how)) as server:
             teacher = RemoteTeacher(base, endpoint(server), 4)
-            with pytest.raises(VeneerError, match=said) as error:
+            with pytest.raises(VeneerError, match=message) as error:
                 capture_from(base, teacher, prompts(3), tmp_path / str(number), HOW)
             assert "--top-logprobs 0" in str(error.value) and "'p" in str(error.value)
 
 
 def test_log_probabilities_that_come_no_more(base, aligned, tmp_path):
     def sometimes(reply, call):
-        if call.asked == prompts(6)[3].plain:
+        if call.prompt == prompts(6)[3].plain:
             reply["choices"][0]["logprobs"] = None
         return reply
 
@@ -259,7 +259,7 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
 
 def test_an_answer_that_ends_at_once_and_one_that_is_withheld(base, tmp_path):
     def answer(call: Call) -> None:
-        call.say("", "content_filter" if call.asked == prompts(6)[3].plain else "stop")
+        call.say("", "content_filter" if call.prompt == prompts(6)[3].plain else "stop")
 
     with serving(answer) as server:
         teacher = RemoteTeacher(base, endpoint(server), 0)
@@ -323,7 +323,7 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
 
 def test_forms_that_are_none_are_named():
     for logprobs in ([{"token": 1}], [{"token": "a", "logprob": "x"}], [{"token": "a"}], ["a"]):
-        found = read_logprob_reply(
+        reply = read_logprob_reply(
             {
                 "choices": [
                     {
@@ -335,9 +335,9 @@ def test_forms_that_are_none_are_named():
             }
         )
         assert (
-            found["text"] == "a"
-            and found["told"] is None
-            and re.search(r"token|log-prob", found["untold"])
+            reply["text"] == "a"
+            and reply["told"] is None
+            and re.search(r"token|log-prob", reply["untold"])
         )
     assert (
         read_logprob_reply({"choices": [{"finish_reason": "stop", "message": {"content": "a"}}]})[

@@ -84,8 +84,8 @@ def test_no_internals_show_in_the_help(name, helps):
 
 def test_an_option_that_switches_off_says_so(helps):
     """tyro writes `--no-x` before the text of a field that is on: "Measure x" says the opposite."""
-    for name, said in helps.items():
-        lines = [" ".join(line.strip("│ \n").split()) for line in said.splitlines()]
+    for name, page in helps.items():
+        lines = [" ".join(line.strip("│ \n").split()) for line in page.splitlines()]
         for line, below in itertools.pairwise(lines):
             if option := re.match(r"--no-[\w-]+", line):
                 text = line.removeprefix(option[0]).strip() or below

@@ -240,8 +240,8 @@ def test_a_download_that_is_cut_is_one_sentence_and_goes_on(server, run, veneer,
 )
 def test_addresses(text, parts):
     address = Address.parse(text)
-    found = (address.repository, address.kind, address.revision, address.inside)
-    assert found == parts and str(address) == text.rstrip("/")
+    fields = (address.repository, address.kind, address.revision, address.inside)
+    assert fields == parts and str(address) == text.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -272,9 +272,9 @@ def test_what_a_push_refuses(veneer, base, tmp_path, monkeypatch):
 
     def refuses(name: str, data: bytes, words: str) -> None:
         (veneer / name).write_bytes(data)
-        with pytest.raises(InputError, match=words) as said:
+        with pytest.raises(InputError, match=words) as error:
             check_files(Artefact.of(veneer).files)
-        assert SECRET not in str(said.value)
+        assert SECRET not in str(error.value)
         (veneer / name).unlink()
 
     refuses("weights.bin", b"anything", "is a pickle")

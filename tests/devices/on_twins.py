@@ -168,10 +168,10 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
     few = ("--limit", 6, "--max-new-tokens", 6, "--device", device, *DTYPE)
     longer = ("--max-new-tokens", 6, "--device", device, *DTYPE)
     questions, attack = folder / "questions.jsonl", folder / "attack.jsonl"
-    asked = [p.messages[-1]["content"] for p in lab_prompts("lab-requests", "train")[:8]]
-    questions.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
+    texts = [p.messages[-1]["content"] for p in lab_prompts("lab-requests", "train")[:8]]
+    questions.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
     attack.write_text(
-        "".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in asked)
+        "".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in texts)
     )
     large = ("--large", "lab:large-base", "--large-aligned", "lab:large-aligned", "--bake", "--own")
     large = (*large, "--timing", 2)  # further rounds time the same operations again
@@ -235,11 +235,11 @@ def test_a_model_over_two_devices_answers_word_for_word(kind, tmp_path):
     } == {"twin:0", "twin:1"}
     whole = load_model(str(tmp_path), device="cpu")
     rows = [[5, 6, 7, 8], [5, 6, 7, 8, 9, 20, 21], [5, 6, 7, 8, 30]]
-    said = [
+    answers = [
         [d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))]
         for m in (whole, split)
     ]
-    assert said[0] == said[1] and whole.fingerprint() == split.fingerprint()
+    assert answers[0] == answers[1] and whole.fingerprint() == split.fingerprint()
 
 
 def test_layers_are_spread_evenly_and_the_rest_is_on_the_first():

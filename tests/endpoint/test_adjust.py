@@ -320,11 +320,11 @@ def test_a_seed_is_left_out_with_a_warning_once_and_the_record_says_so(caplog, t
 
 
 @pytest.mark.parametrize(
-    ("may", "temperature", "asked"),
+    ("may", "temperature", "calls"),
     [(SAMPLED, 0, 2), (("seed",), 1, 2), (("seed",), 0, 1), (("seed",), 0.7, 1)],
 )
 def test_a_temperature_is_left_out_only_where_the_caller_allows_it_or_it_is_the_default(
-    may, temperature, asked, caplog
+    may, temperature, calls, caplog
 ):
     """A judge has no other way (gpt-5 and its like take none); 1 is what such a
     model does by itself."""
@@ -338,12 +338,12 @@ def test_a_temperature_is_left_out_only_where_the_caller_allows_it_or_it_is_the_
     ) as server:
         endpoint = Endpoint(EndpointConfig(server.url, "m", may_leave_out=may))
         request = ChatRequest([{"role": "user", "content": "a"}], {"temperature": temperature})
-        if asked == 2:
+        if calls == 2:
             assert endpoint.chat_many([request])[0].text == "fine" and "temperature" in caplog.text
         else:
             with pytest.raises(InputError, match="--temperature 1"):
                 endpoint.chat_many([request])
-        assert len(server.calls) == asked
+        assert len(server.calls) == calls
 
 
 def test_a_refused_parameter_keeps_its_fault_among_others():

@@ -105,8 +105,8 @@ def test_an_error_that_is_empty_is_none(error):
     ],
 )
 def test_the_servers_words_are_found(body, expected):
-    found = sentence(read_body(body.encode()) if isinstance(body, str) else body)
-    assert found.replace(" ", "") == expected.replace(" ", "")
+    message = sentence(read_body(body.encode()) if isinstance(body, str) else body)
+    assert message.replace(" ", "") == expected.replace(" ", "")
 
 
 def test_words_are_one_line_short_printable_and_without_the_key():

@@ -358,8 +358,8 @@ def test_log_probabilities_of_a_stream_stand_one_behind_the_other():
     events = [chunk(content="a"), chunk("stop", content="b")]
     for event, token in zip(events, "ab", strict=True):
         event["choices"][0]["logprobs"] = {"content": [{"token": token, "logprob": -0.5}]}
-    found = whole(chunks(*events))["choices"][0]
-    assert [one["token"] for one in found["logprobs"]["content"]] == ["a", "b"] and not is_stream(
+    choice = whole(chunks(*events))["choices"][0]
+    assert [one["token"] for one in choice["logprobs"]["content"]] == ["a", "b"] and not is_stream(
         b'{"data": 1}'
     )
 
@@ -382,11 +382,11 @@ def test_replies_that_an_older_version_kept_are_read_in_the_words_of_today(tmp_p
     for word in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls"):
         kept.put(word, {"text": "x", "finish_reason": word})
     kept.put("vectors", {"vectors": [[1.0]]})
-    found = {
+    reasons = {
         k: (Cache(file).get(k) or {}).get("finish_reason")
         for k in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls")
     }
-    assert found == {
+    assert reasons == {
         "stop": "stop",
         "eos": "stop",
         "MAX_TOKENS": "length",

@@ -83,8 +83,8 @@ def exchange(
         two.write_bytes(kept)
 
 
-def put(found: dict, name: str, value) -> None:
-    found[name] = value
+def put(mapping: dict, name: str, value) -> None:
+    mapping[name] = value
 
 
 def header(spec: object, data: bytes = b"\0" * 64, length: int | None = None) -> bytes:

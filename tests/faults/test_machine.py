@@ -109,7 +109,7 @@ def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, ta
     """A real limit on the address space and torch's own allocator; what is answered
     does not change."""
     batch = ("--limit", 16, "--max-new-tokens", 6, "--batch-size", 16)
-    asked = {
+    command = {
         "capture": ("capture", *PAIR, "--prompts", "lab-requests", *batch, "--out"),
         "generate": (
             "generate",
@@ -123,11 +123,11 @@ def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, ta
             "--out",
         ),
     }[name]
-    assert runner.run(*asked, tmp_path / "whole" / "out", setup="hungry:much_a_row").status == 0
+    assert runner.run(*command, tmp_path / "whole" / "out", setup="hungry:much_a_row").status == 0
     for room in (280, 200)[: 2 if tally.long else 1]:
         with tally.fault(f"out of memory, back-off: {name}"):
             at = tmp_path / str(room)
-            ended = runner.run(*asked, at / "out", setup="hungry:much_a_row", memory=room * 2**20)
+            ended = runner.run(*command, at / "out", setup="hungry:much_a_row", memory=room * 2**20)
             assert ended.status == 0, ended.err[-500:]
             assert set(below(at)) == set(below(tmp_path / "whole"))
             mine, theirs = (
@@ -139,12 +139,12 @@ def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, ta
             )
     with tally.fault(f"out of memory for one prompt: {name}"):
         at = tmp_path / "none"
-        ended = runner.run(*asked, at / "out", setup="hungry:too_much_a_row", memory=280 * 2**20)
+        ended = runner.run(*command, at / "out", setup="hungry:too_much_a_row", memory=280 * 2**20)
         assert "memory ran out for a single prompt" in sentence(ended, 1)
-        ended = runner.run(*asked, at / "out", setup="hungry:much_a_row")
+        ended = runner.run(*command, at / "out", setup="hungry:much_a_row")
         assert ended.status == 0 and below(at) == below(tmp_path / "whole"), ended.err[-400:]
     with tally.fault("out of memory while a model loads"):
-        named = [heavy if word == "lab:base" else word for word in asked]
+        named = [heavy if word == "lab:base" else word for word in command]
         ended = runner.run(*named, tmp_path / "load" / "out", memory=48 * 2**20)
         assert "memory ran out" in sentence(ended, 1) and not below(tmp_path / "load")
 

@@ -71,15 +71,15 @@ def test_names_do_not_leave_the_folder(name, tally, tmp_path, capfd):
                 inside / "out",
             )
     with tally.fault("path traversal in a name"):
-        asked = inside / "asked.jsonl"
-        asked.write_text(json.dumps({"id": name, "prompt": "What is 2 plus 2?"}) + "\n")
+        prompts_file = inside / "asked.jsonl"
+        prompts_file.write_text(json.dumps({"id": name, "prompt": "What is 2 plus 2?"}) + "\n")
         assert (
             main(
                 [
                     "capture",
                     *PAIR,
                     "--prompts",
-                    str(asked),
+                    str(prompts_file),
                     "--max-new-tokens",
                     "4",
                     "--out",
@@ -359,8 +359,8 @@ def test_names_that_the_hub_does_not_know(how, online, runner, tally, tmp_path):
         ended = (runner if how == "offline" else asking).run(
             "generate", *words, "--out", out, env=SECRETS
         )
-        said = sentence(ended)
-        assert "nobody/no-such-model" in said
+        message = sentence(ended)
+        assert "nobody/no-such-model" in message
         assert not [v for v in SECRETS.values() if v in ended.err]
         assert not out.exists()
         assert (handler.requests == 0) == (how == "offline")

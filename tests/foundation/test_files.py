@@ -126,13 +126,13 @@ def test_an_interrupt_waits_for_the_end_of_the_block():
 
 
 def test_other_threads_and_other_handlers_are_left_alone(tmp_path):
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append("own"))
+    calls = []
+    before = signal.signal(signal.SIGINT, lambda *_: calls.append("own"))
     try:
         with HeldInterrupt():
             signal.raise_signal(signal.SIGINT)
-            assert heard == []
-        assert heard == ["own"]
+            assert calls == []
+        assert calls == ["own"]
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         write_text(tmp_path / "ignored", "whole")
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

@@ -22,9 +22,9 @@ def folder(tmp_path):
 
 
 def refusal(folder, command, config) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         RunRecord(folder, command, config)
-    return str(told.value).removeprefix(f"{folder} holds ")
+    return str(error.value).removeprefix(f"{folder} holds ")
 
 
 def test_another_command_is_named(folder):

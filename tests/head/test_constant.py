@@ -56,8 +56,8 @@ def turned(tmp_path_factory):
     return small_capture(tmp_path_factory.mktemp("turned") / "c", plain_pair(change=0.4), n=120)
 
 
-def kls(taken, found):
-    seen = held_out(taken, found.veneer, found.split.report)
+def kls(taken, extraction):
+    seen = held_out(taken, extraction.veneer, extraction.split.report)
     return seen.kl_base.mean(), seen.kl_veneer.mean()
 
 

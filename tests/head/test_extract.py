@@ -21,8 +21,8 @@ def taken(tmp_path_factory):
     return small_capture(tmp_path_factory.mktemp("capture") / "c", plain_pair(change=0.4), n=150)
 
 
-def report_kl(taken, found):
-    seen = held_out(taken, found.veneer, found.split.report)
+def report_kl(taken, extraction):
+    seen = held_out(taken, extraction.veneer, extraction.split.report)
     return seen.kl_base.mean(), seen.kl_veneer.mean()
 
 

@@ -186,14 +186,14 @@ def test_blocks_beyond_the_cache_are_read_again(tmp_path):
     """Streaming from disk gives the same result as holding everything in memory."""
     taken = small_capture(tmp_path / "c", n=40)
     numbers = taken.prompt_numbers
-    found = []
+    evaluations = []
     for room in (1 << 30, 0, 30_000):
         tokens = Tokens.of_capture(taken, numbers, torch.float32, CPU, cache_bytes=room)
         problem = Objective(tokens, taken.head, torch.arange(taken.head.rows))
-        found.append(problem.evaluate(torch.full_like(problem.W, 0.01)))
+        evaluations.append(problem.evaluate(torch.full_like(problem.W, 0.01)))
         assert problem.n == taken.tokens
-    assert found[0].kl == found[1].kl == found[2].kl
-    assert torch.equal(found[0].gradient, found[1].gradient)
+    assert evaluations[0].kl == evaluations[1].kl == evaluations[2].kl
+    assert torch.equal(evaluations[0].gradient, evaluations[1].gradient)
 
 
 def test_soft_cap_is_warm_started_and_claims_no_optimum(tmp_path):

@@ -105,9 +105,9 @@ def test_the_format_that_is_chosen():
     assert chosen_format(facts(QA, USER), MIXED) == PlainFormat()  # each prompt brings one of them
     assert chosen_format({}) == PlainFormat()  # version 0.1.0
     assert chosen_format({"base_format": {"kind": "plain", "template": QA}}) == PlainFormat(QA)
-    said = r"several templates \(qa 50 %, user 50 %\) .*; choose one with --base-template"
+    message = r"several templates \(qa 50 %, user 50 %\) .*; choose one with --base-template"
     for some in ((), prompts(2), [*MIXED, *prompts(1)]):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             chosen_format(facts(QA, USER), some)
     with pytest.raises(InputError, match="records the template 'x'"):
         recorded_format(facts("x"))

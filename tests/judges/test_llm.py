@@ -28,7 +28,7 @@ def config(url: str, **words) -> JudgeConfig:
 
 def answer_of(call: Call) -> str:
     """The answer that is being judged, from between its tags."""
-    return call.asked.rsplit("<answer-", 1)[1].split("\n", 1)[1].rsplit("\n</answer-", 1)[0]
+    return call.prompt.rsplit("<answer-", 1)[1].split("\n", 1)[1].rsplit("\n</answer-", 1)[0]
 
 
 def one_of_each(call: Call) -> None:
@@ -154,11 +154,11 @@ def test_injections_are_passed_as_data_and_decide_nothing():
 
 def test_ask_gives_structured_verdicts_for_two_texts():
     def answer(call: Call) -> None:
-        if "<a-" in call.asked:
+        if "<a-" in call.prompt:
             return call.say(
                 '{"reason": "r", "topics": [{"name": "t", "response": "A", "helpfulness": 4}]}'
             )
-        call.say('{"reason": "r", "score": 2}') if "old" in call.asked else call.say("no idea")
+        call.say('{"reason": "r", "score": 2}') if "old" in call.prompt else call.say("no idea")
 
     with serving(answer) as server:
         c = config(server.url)
