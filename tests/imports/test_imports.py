@@ -47,8 +47,8 @@ def answer(content, reason="stop"):
     }
 
 
-def texts(found):
-    return [(r.prompt_id, r.sample_id, r.text) for r in found.responses]
+def texts(result):
+    return [(r.prompt_id, r.sample_id, r.text) for r in result.responses]
 
 
 @pytest.fixture
@@ -347,10 +347,10 @@ def test_judge_outputs_know_their_answers(tmp_path):
         ("5", 2),
         ("9", 0),
     ]
-    rows, said = other_rows(path, "overton-judge")
+    rows, summary = other_rows(path, "overton-judge")
     assert (
         rows[2] == {"prompt_id": "5", "sample_id": 2, "content": None}
-        and said == "judge outputs, ended stop 3, failed 1"
+        and summary == "judge outputs, ended stop 3, failed 1"
     )
 
 

@@ -297,7 +297,7 @@ def test_chats_are_matched_by_all_their_turns(base, tmp_path):
         )
         for x in ("tea", "rain")
     ]
-    asked = [
+    questions = [
         Prompt("0", talks[0], "tea"),
         Prompt("1", talks[1], "rain"),
         Prompt.from_text("2", "Sum?"),
@@ -308,18 +308,18 @@ def test_chats_are_matched_by_all_their_turns(base, tmp_path):
         return {"doc_id": doc, "arguments": arguments, "resps": [[text]], "filter": "none"}
 
     rows = [
-        logged(0, asked[2].messages, "5."),
+        logged(0, questions[2].messages, "5."),
         logged(1, talks[1], "of rain"),
         logged(2, talks[0], "of tea"),
     ]
-    source = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, asked)
+    source = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, questions)
     assert [source.teacher.answers["prompts", i].text for i in "012"] == ["of tea", "of rain", "5."]
     last = [{"prompt": "Go on", "text": "whose?"}, {"prompt": "Sum?", "text": "5."}]
-    source = read_teacher(write(tmp_path / "last.jsonl", last), base, asked)
+    source = read_teacher(write(tmp_path / "last.jsonl", last), base, questions)
     assert [p.id for p in source.prompts] == ["2"] and source.noticed[NO_PROMPT] == 1
     with pytest.raises(InputError, match="answers none of the prompts"):
         read_teacher(
-            write(tmp_path / "samples_y.jsonl", [logged(0, asked[2].messages, "5.")]),
+            write(tmp_path / "samples_y.jsonl", [logged(0, questions[2].messages, "5.")]),
             base,
-            asked[:2],
+            questions[:2],
         )

@@ -163,8 +163,8 @@ def test_ask_gives_structured_verdicts_for_two_texts():
     with serving(answer) as server:
         c = config(server.url)
         pairs = [{"query": "q", "reference": r, "alternative": "new"} for r in ("old", "odd", "")]
-        found = ask("novelty", pairs, c)
-        assert [v and v.values for v in found] == [{"score": 2.0}, None, {"score": 5.0}]
+        verdicts = ask("novelty", pairs, c)
+        assert [v and v.values for v in verdicts] == [{"score": 2.0}, None, {"score": 5.0}]
         (topics,) = ask(RUBRICS["topics"], [{"query": "q", "a": "x", "b": "y"}], c)
         assert (
             topics.values["topics"] == [{"name": "t", "response": "A", "helpfulness": 4.0}]

@@ -14,8 +14,8 @@ from veneer.measures.kl import BINS, early_share_rows, kl_rows, noise_rows, posi
 
 
 def one(rows, **fields):
-    (found,) = Results(rows).where(**fields)
-    return found
+    (row,) = Results(rows).where(**fields)
+    return row
 
 
 def test_kl_is_the_sum_over_tokens_divided_by_their_number():

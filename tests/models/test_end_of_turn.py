@@ -17,9 +17,9 @@ PROMPT = "{% if add_generation_prompt %}OPENING{% endif %}"
 ROLES = "{% if m.role == 'assistant' %}ANSWER{% else %}ASKED{% endif %}"
 
 
-def turns(asked: str, answer: str, opening: str = "") -> str:
+def turns(question: str, answer: str, opening: str = "") -> str:
     """A template from what it writes for a user's turn, for an answer, and to open one."""
-    body = ROLES.replace("ASKED", asked).replace("ANSWER", answer)
+    body = ROLES.replace("ASKED", question).replace("ANSWER", answer)
     return (
         "{% for m in messages %}"
         + body

@@ -24,7 +24,7 @@ from veneer.models.formats import (
 from veneer.models.templates import render, variables, writes_date
 from veneer.prompts.prompt import Prompt
 
-ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
+PROMPT = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
 
 
 def made(template: str | None = TEMPLATE, *, single: str | None = None):
@@ -56,15 +56,15 @@ def count(tok, ids: list[int], token: str) -> int:
 )
 def test_plain_text_has_the_tokenizers_own_bos_once_and_no_eos(single, starts):
     tok = made(single=single)
-    ids = PlainFormat().encode(tok, ASKED)
+    ids = PlainFormat().encode(tok, PROMPT)
     assert count(tok, ids, "<|bos|>") == starts and count(tok, ids, "<|eos|>") == 0
     assert tok.decode(ids, skip_special_tokens=True) == "Bread is baked"
 
 
 def test_a_bos_that_the_text_itself_brings_is_not_doubled():
     tok = made()
-    ids = PlainFormat("<|bos|>{prompt}").encode(tok, ASKED)
-    assert ids == PlainFormat().encode(tok, ASKED)
+    ids = PlainFormat("<|bos|>{prompt}").encode(tok, PROMPT)
+    assert ids == PlainFormat().encode(tok, PROMPT)
     assert (
         one_bos([0], tok) == [0] and one_bos([], tok) == [] and one_bos([0, 0, 0, 5], tok) == [0, 5]
     )
@@ -72,7 +72,7 @@ def test_a_bos_that_the_text_itself_brings_is_not_doubled():
 
 def test_an_eos_that_the_prompt_asks_for_stays():
     tok = made(single="<|bos|> $A")
-    ids = PlainFormat("{prompt}<|eos|>").encode(tok, ASKED)
+    ids = PlainFormat("{prompt}<|eos|>").encode(tok, PROMPT)
     assert ids[-1] == tok.eos_token_id
 
 
@@ -83,7 +83,7 @@ def test_an_empty_prompt_leaves_something_to_go_on_from():
 @pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE.replace("{{ bos_token }}", "")])
 def test_chat_has_one_bos_at_most_and_ends_where_the_answer_starts(template):
     tok = made(template, single="<|bos|> $A <|eos|>")
-    ids = ChatFormat().encode(tok, ASKED)
+    ids = ChatFormat().encode(tok, PROMPT)
     assert count(tok, ids, "<|bos|>") == ("bos_token" in template)
     assert count(tok, ids, "<|eos|>") == 0
     assert ids[-1] == tok.convert_tokens_to_ids("<|assistant|>")
@@ -92,11 +92,11 @@ def test_chat_has_one_bos_at_most_and_ends_where_the_answer_starts(template):
 
 def test_a_system_text_comes_first_and_only_when_given():
     tok = made()
-    text = tok.decode(ChatFormat("Be kind.").encode(tok, ASKED))
+    text = tok.decode(ChatFormat("Be kind.").encode(tok, PROMPT))
     assert text.index("<|system|>Be kind.<|end|>") < text.index("<|user|>")
-    assert "<|system|>" not in tok.decode(ChatFormat().encode(tok, ASKED))
+    assert "<|system|>" not in tok.decode(ChatFormat().encode(tok, PROMPT))
     # an empty one is one
-    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, ASKED))
+    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, PROMPT))
 
 
 def test_every_turn_is_read_in_order():
@@ -133,16 +133,16 @@ def test_a_template_is_no_format_string():
 
 def test_no_chat_template_and_messages_that_one_refuses_are_named():
     with pytest.raises(InputError, match="no chat template"):
-        ChatFormat().encode(made(None), ASKED)
+        ChatFormat().encode(made(None), PROMPT)
     picky = made(
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') "
         "}}{% endif %}{{ messages[-1]['content'] }}"
     )
-    assert ChatFormat().encode(picky, ASKED)
+    assert ChatFormat().encode(picky, PROMPT)
     with pytest.raises(InputError, match="System role not supported"):
-        ChatFormat("Be kind.").encode(picky, ASKED)
+        ChatFormat("Be kind.").encode(picky, PROMPT)
     with pytest.raises(InputError, match="refuses"):
-        ChatFormat().encode(made("{% if messages %}"), ASKED)
+        ChatFormat().encode(made("{% if messages %}"), PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -209,23 +209,23 @@ DATED = (
 @pytest.mark.parametrize(
     "start", ["", "\n", "  ", "\n\n  ", "  {% if messages %}\n  {% endif %}\n"]
 )
-@pytest.mark.parametrize("asked", ["%d %b %Y", "%Y-%m-%d", "%A, %-d %B %y", "100%% on %e. %j"])
-def test_a_template_whose_day_stands_still_is_otherwise_the_same(start, asked):
+@pytest.mark.parametrize("form", ["%d %b %Y", "%Y-%m-%d", "%A, %-d %B %y", "100%% on %e. %j"])
+def test_a_template_whose_day_stands_still_is_otherwise_the_same(start, form):
     """Against the library's own clock, today."""
-    tok = made(start + DATED.replace("%d %b %Y", asked))
+    tok = made(start + DATED.replace("%d %b %Y", form))
     today = date.today().isoformat()
-    own, ours = (ChatFormat(day=day).encode(tok, ASKED) for day in (None, today))
+    own, ours = (ChatFormat(day=day).encode(tok, PROMPT) for day in (None, today))
     assert own == ours or date.today().isoformat() != today
 
 
 def test_arguments_reach_the_template_and_its_variables_are_known():
     tok = made(THINKING)
     assert variables(THINKING) == {"enable_thinking", "messages", "add_generation_prompt"}
-    assert tok.decode(ChatFormat().encode(tok, ASKED)).endswith("<|assistant|>")
-    assert tok.decode(ChatFormat(arguments={"enable_thinking": False}).encode(tok, ASKED)).endswith(
-        "<|assistant|><think></think>"
-    )
-    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, ASKED)).endswith(
+    assert tok.decode(ChatFormat().encode(tok, PROMPT)).endswith("<|assistant|>")
+    assert tok.decode(
+        ChatFormat(arguments={"enable_thinking": False}).encode(tok, PROMPT)
+    ).endswith("<|assistant|><think></think>")
+    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, PROMPT)).endswith(
         "<|assistant|>"
     )
 
@@ -248,7 +248,7 @@ def test_a_day_stands_still_only_where_the_template_writes_it():
     assert writes_date(tok) and not writes_date(made())
     form = dated(ChatFormat(), "2024-02-29", tok)
     assert form.facts() == {"kind": "chat", "system": None, "day": "2024-02-29"}
-    assert tok.decode(form.encode(tok, ASKED)).startswith("Today is 29 Feb 2024.")
+    assert tok.decode(form.encode(tok, PROMPT)).startswith("Today is 29 Feb 2024.")
     assert dated(form, "2025-01-01", tok) is form  # what was chosen stays
     assert dated(form, "2025-01-01", made()) == ChatFormat()
     assert dated(PlainFormat(), "2025-01-01", tok) == PlainFormat()
@@ -266,13 +266,13 @@ def test_arguments_and_day_survive_a_manifest(form):
 
 def test_a_template_that_drops_the_user_or_the_system_text_is_refused():
     with pytest.raises(InputError, match="leaves out what the user says"):
-        ChatFormat().encode(made("{% for m in messages %}<|{{ m.role }}|>{% endfor %}"), ASKED)
+        ChatFormat().encode(made("{% for m in messages %}<|{{ m.role }}|>{% endfor %}"), PROMPT)
     deaf = made("{% for m in messages if m.role != 'system' %}{{ m.content | upper }}{% endfor %}")
-    assert deaf.decode(ChatFormat().encode(deaf, ASKED)) == "HOW DO I BAKE BREAD?"
+    assert deaf.decode(ChatFormat().encode(deaf, PROMPT)) == "HOW DO I BAKE BREAD?"
     with pytest.raises(
         InputError, match="leaves out what the system says; leave out the system text"
     ):
-        ChatFormat("Be kind.").encode(deaf, ASKED)
+        ChatFormat("Be kind.").encode(deaf, PROMPT)
 
 
 def test_contents_are_given_in_parts_where_a_template_reads_nothing_else():
@@ -280,4 +280,4 @@ def test_contents_are_given_in_parts_where_a_template_reads_nothing_else():
         "{% for m in messages %}{% for p in m.content if p.type == 'text' %}{{ p.text }}{% endfor "
         "%}{% endfor %}<|assistant|>"
     )
-    assert tok.decode(ChatFormat().encode(tok, ASKED)) == "How do I bake bread?<|assistant|>"
+    assert tok.decode(ChatFormat().encode(tok, PROMPT)) == "How do I bake bread?<|assistant|>"

@@ -33,7 +33,7 @@ def test_only_what_would_change_an_answer_is_named():
         )
         == {}
     )
-    found = shipped_settings(
+    settings = shipped_settings(
         model(
             do_sample=True,
             temperature=0.6,
@@ -42,14 +42,14 @@ def test_only_what_would_change_an_answer_is_named():
             sequence_bias={(3,): -1.0},
         )
     )
-    assert found == {
+    assert settings == {
         "do_sample": True,
         "temperature": 0.6,
         "top_p": 0.9,
         "suppress_tokens": [7],
         "sequence_bias": [[[3], -1.0]],
     }
-    assert json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(settings)) == settings
 
 
 def test_several_ends_are_honoured_without_any_option():

@@ -83,7 +83,7 @@ def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
             killed.append(crew)
 
     taken = capture_with_ray(
-        job(), tmp_path / "c", RayConfig(), lambda *said: steps.append(said), watch=watch
+        job(), tmp_path / "c", RayConfig(), lambda *step: steps.append(step), watch=watch
     )
     assert killed and killed[0].deaths >= 1
     assert content(tmp_path / "c") == content(local) and taken.tokens == open_capture(local).tokens
@@ -111,7 +111,7 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
     """What the search asked for is asked again: the same bytes with and without a death, and what
     one process finds."""
     config, taken = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
-    found = []
+    veneers = []
     for cut in (False, True):
         crews: list[Crew] = []
         lines = []
@@ -124,15 +124,15 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
         with holders(
             "ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append
         ) as held:
-            found.append(extract(taken, config, parts=held.parts, log=log).veneer)
+            veneers.append(extract(taken, config, parts=held.parts, log=log).veneer)
         assert crews[0].deaths == int(cut)
-    assert found[0].identity() == found[1].identity()
+    assert veneers[0].identity() == veneers[1].identity()
     alone = extract(taken, config).veneer
-    assert found[0].facts["extraction"]["objective"] == pytest.approx(
+    assert veneers[0].facts["extraction"]["objective"] == pytest.approx(
         alone.facts["extraction"]["objective"], rel=1e-6
     )
     # as docs/scale.md says
-    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4
+    assert float((veneers[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4
 
 
 def test_failures_of_workers_are_sentences(ray, tmp_path):

@@ -75,8 +75,8 @@ def together(captured, tmp_path_factory) -> Path:
     """What two processes find."""
     out = tmp_path_factory.mktemp("together")
     process = torchrun(2, Path(__file__).parent / "together.py", captured, out)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
     return out
 
 
@@ -167,13 +167,13 @@ def test_a_killed_process_ends_the_run_or_starts_it_again(captured, tmp_path):
             time.sleep(0.02)
         time.sleep(0.3)
         os.kill(followers(process)[1], signal.SIGKILL)
-        said, _ = process.communicate(timeout=300)
-        return process.returncode, said
+        output, _ = process.communicate(timeout=300)
+        return process.returncode, output
 
-    code, said = cut(tmp_path / "cut", restarts=0)
+    code, output = cut(tmp_path / "cut", restarts=0)
     assert (
         code != 0
-        and "another process of this extraction is gone" in said
+        and "another process of this extraction is gone" in output
         and not (tmp_path / "cut" / "veneer.json").exists()
     )
     again = torchrun(2, *command, "--out", tmp_path / "cut")
@@ -194,5 +194,5 @@ def test_a_damaged_share_is_said_by_all(captured, tmp_path):
     shard = bad / f"shard-{number:05d}.safetensors"
     shard.write_bytes(shard.read_bytes()[:-4] + b"oops")
     process = torchrun(2, Path(__file__).parent / "together.py", bad, tmp_path)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode != 0 and f"process 1: {shard} is damaged" in said
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0 and f"process 1: {shard} is damaged" in output
