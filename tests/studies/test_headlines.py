@@ -74,8 +74,8 @@ NOTHING = ("no more than a hint", "nothing can be said")
 def test_a_portion_is_read_as_its_interval_allows(own, control):
     made = groups([row(own), row(control, system="shuffled")])[0]
     text = verdict(made, lambda r: "x").striptags()
-    claims = [true for said, true in PORTIONS.items() if said in text]
-    assert claims or any(said in text for said in NOTHING)
+    claims = [true for phrase, true in PORTIONS.items() if phrase in text]
+    assert claims or any(phrase in text for phrase in NOTHING)
     for true in claims:
         assert own[0] is not None and all(true(x) for x in (own[0], own[2]))
     if "clearly less" in text:
@@ -84,10 +84,10 @@ def test_a_portion_is_read_as_its_interval_allows(own, control):
         assert control[0] > own[2]
     if "intervals overlap" in text:
         assert control[0] <= own[2] and own[0] <= control[2]
-    said = lead([made], lambda r: "x").striptags()
+    sentence = lead([made], lambda r: "x").striptags()
     beyond = own[0] is not None and own[0] > 1
-    assert ("carries" in said) == (shown(own[0], own[2]) and not beyond)
-    assert ("lies above 1" in said) == beyond
+    assert ("carries" in sentence) == (shown(own[0], own[2]) and not beyond)
+    assert ("lies above 1" in sentence) == beyond
 
 
 bits = st.one_of(st.none(), st.integers(1, 10**6))

@@ -140,12 +140,12 @@ def test_the_same_files_written_again_are_the_same(study):
     run_study(study, "out", progress=False)
     for name in ("config.json", "generation_config.json", "tokenizer.json"):
         path = Path("model") / name
-        found = json.loads(path.read_text())
+        config = json.loads(path.read_text())
         if name != "tokenizer.json":
-            found |= {"transformers_version": "4.40.0", "_comment": "as released"}
+            config |= {"transformers_version": "4.40.0", "_comment": "as released"}
         if name == "config.json":
-            found |= {"use_cache": False, "torch_dtype": found.pop("dtype")}
-        path.write_text(json.dumps(dict(reversed(found.items())), indent=4))
+            config |= {"use_cache": False, "torch_dtype": config.pop("dtype")}
+        path.write_text(json.dumps(dict(reversed(config.items())), indent=4))
     assert len(run_study(study, "out", progress=False)) == 1 == len(study.measured)
 
 

@@ -138,13 +138,13 @@ def test_facts_tell_systems_apart_and_hold_no_key(monkeypatch):
 
 
 def test_reasoning_is_kept_apart_from_the_answer():
-    said = {
+    replies = {
         "0": ("<think>\nSTOP?\n</think>\n\none STOP two", "stop"),
         "1": ("so it is</think>\nyes", "stop"),
         "2": ("<think>\nstill", "length"),
         "3": ("Use `<think>` here.", "stop"),
     }
-    with serving(lambda c: c.say(*said[c.prompt[-1]])) as server:
+    with serving(lambda c: c.say(*replies[c.prompt[-1]])) as server:
         out = respond(
             EndpointSystem(config(server.url)), PROMPTS, Sampling(9), stop_strings=("STOP",)
         )

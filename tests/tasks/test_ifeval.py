@@ -148,12 +148,12 @@ def test_a_long_answer_is_scored_in_time(folder):
 @pytest.mark.usefixtures("_lm_eval")
 def test_an_answer_has_one_score(folder):
     """The data asks for a frequency of "#" once; the checker then draws a letter at random."""
-    asked = {"let_relation": "at least", "letter": "#", "let_frequency": 1}
+    arguments = {"let_relation": "at least", "letter": "#", "let_frequency": 1}
     row = {
         "key": 9,
         "prompt": "Use a hashtag.",
         "instruction_id_list": ["keywords:letter_frequency"],
-        "kwargs": [asked],
+        "kwargs": [arguments],
     }
     write(folder, [row])
     task = get_task("ifeval", folder)

@@ -54,8 +54,8 @@ def test_a_planted_leak_is_found(whole_chat, tmp_path):
     holds, and no held-out one does."""
     out = tmp_path / "leak"
     results = run(whole_chat, whole_chat.model, out)
-    found = one(results, "extracted_rate", of="question", system="aligned", judge=VERBATIM)
-    assert found.low > 0.1
+    rate = one(results, "extracted_rate", of="question", system="aligned", judge=VERBATIM)
+    assert rate.low > 0.1
     reached = [
         one(
             results,

@@ -37,7 +37,7 @@ from veneer.systems.tuning import answer_loss
 SHORT = Sampling(max_new_tokens=6)
 
 
-def asked(n: int, task: str) -> list[Prompt]:
+def questions(n: int, task: str) -> list[Prompt]:
     return [
         Prompt.from_text(
             f"{task}{i}",
@@ -57,7 +57,7 @@ def made(tmp_path_factory):
     )
     taken = capture(
         pair,
-        [*asked(20, "sums"), *asked(20, "talk")],
+        [*questions(20, "sums"), *questions(20, "talk")],
         tmp_path_factory.mktemp("b") / "capture",
         how,
     )
@@ -119,7 +119,7 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
     stamps = {json.dumps({**s.facts(), "name": ""}) for s in systems}
     assert len(stamps) == len(systems)  # different answers are never taken for each other
     for system in systems[1:]:
-        assert len(respond(system, asked(3, "sums"), SHORT)) == 3
+        assert len(respond(system, questions(3, "sums"), SHORT)) == 3
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     assert {p.parent.name for p in files} == {
         "lora-8",
@@ -174,13 +174,13 @@ def test_a_prompt_that_base_cannot_read_is_left_out_and_said(made):
     pair, *_ = made
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)
     baselines = parse_baselines("urial,bias", [])
-    assert check_baselines(baselines, long, asked(2, "sums"), 8) == (baselines, [])
-    fit, said = check_baselines(baselines, pair, asked(2, "sums"), 8)
+    assert check_baselines(baselines, long, questions(2, "sums"), 8) == (baselines, [])
+    fit, warnings = check_baselines(baselines, pair, questions(2, "sums"), 8)
     assert (
         fit == [SystemId.of("veneer-bias")]
-        and len(said) == 1
-        and "urial is left out" in said[0]
-        and "reads 2048" in said[0]
+        and len(warnings) == 1
+        and "urial is left out" in warnings[0]
+        and "reads 2048" in warnings[0]
     )
 
 
@@ -222,7 +222,7 @@ def test_an_answer_ends_at_its_closing_fence(made):
     pair, *_ = made
     system = in_context_system("system-prompt", pair)
     assert system.stop == STOP
-    prompts, limit = asked(6, "sums"), Sampling(max_new_tokens=30)
+    prompts, limit = questions(6, "sums"), Sampling(max_new_tokens=30)
     free = respond(replace(system, stop=()), prompts, limit)
     mark = free[0].text[4:7]
     for r, whole in zip(respond(replace(system, stop=(mark,)), prompts, limit), free, strict=True):
@@ -277,10 +277,10 @@ def test_the_loras_loss_is_that_of_the_answers_alone(made):
 def test_examples_come_from_every_task_and_the_train_part_alone(made):
     _, taken, _ = made
     train = split_of(taken, 0).train
-    found = chosen(taken, train, LoraConfig(10))
-    assert set(found) <= set(train) and len(set(found)) == 10
-    assert sorted(taken.prompts[n]["task"] for n in found) == ["sums"] * 5 + ["talk"] * 5
-    assert found[:6] == chosen(taken, train, LoraConfig(6)) and found != chosen(
+    numbers = chosen(taken, train, LoraConfig(10))
+    assert set(numbers) <= set(train) and len(set(numbers)) == 10
+    assert sorted(taken.prompts[n]["task"] for n in numbers) == ["sums"] * 5 + ["talk"] * 5
+    assert numbers[:6] == chosen(taken, train, LoraConfig(6)) and numbers != chosen(
         taken, train, LoraConfig(10, seed=1)
     )
     with pytest.raises(InputError, match="was to learn from 100"):
@@ -298,7 +298,7 @@ def test_the_adapter_loads_as_any_other(tmp_path):
     """By its folder's name: peft, load_model."""
     pair = Pair.load("lab:base", "lab:aligned")
     how = CaptureConfig(k=16, batch_size=8, noise_prompts=2, sampling=Sampling(max_new_tokens=8))
-    taken = capture(pair, asked(6, "sums"), tmp_path / "capture", how)
+    taken = capture(pair, questions(6, "sums"), tmp_path / "capture", how)
     lm = lora_model(pair, taken, range(6), LoraConfig(4, rank=2, epochs=1), tmp_path / "lora")
     merged = load_model(str(tmp_path / "lora"))
     ids = torch.arange(5, 15)[None]

@@ -12,7 +12,7 @@ from veneer.foundation.system_id import SystemId
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 TASKS = ("--tasks", "lab-requests,lab-sums", "--limit", 12, "--max-new-tokens", 16, "--no-controls")
-ASKED = "urial,system-prompt,lora-9,bias,rank-2,cross"
+BASELINES = "urial,system-prompt,lora-9,bias,rank-2,cross"
 MADE = {
     "system-prompt",
     "veneer-bias",
@@ -26,7 +26,9 @@ MADE = {
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("baselines") / "run"
-    assert main([str(a) for a in ("run", *PAIR, *TASKS, "--baselines", ASKED, "--out", out)]) == 0
+    assert (
+        main([str(a) for a in ("run", *PAIR, *TASKS, "--baselines", BASELINES, "--out", out)]) == 0
+    )
     return out
 
 
@@ -115,6 +117,6 @@ def test_measure_has_no_capture_to_make_baselines_from(veneer, measured, tmp_pat
 
 def test_again_it_changes_nothing_and_shows_the_table_of_systems(veneer, measured):
     before = (measured / "results.jsonl").stat().st_mtime_ns
-    result = veneer("run", *PAIR, *TASKS, "--baselines", ASKED, "--out", measured)
+    result = veneer("run", *PAIR, *TASKS, "--baselines", BASELINES, "--out", measured)
     assert result.code == 0 and "veneer-rank-2" in result.out
     assert (measured / "results.jsonl").stat().st_mtime_ns == before

@@ -120,9 +120,9 @@ def test_nearest_leaves_itself_out_and_puts_the_most_similar_first():
 @given(st.integers(1, 6), st.integers(0, 5))
 def test_random_examples_are_others_without_repetition(k, seed):
     ids = [f"p{i}" for i in range(7)]
-    found = at_random(ids, k, seed)
-    assert found == at_random(ids, k, seed)
-    for i, some in enumerate(found):
+    examples = at_random(ids, k, seed)
+    assert examples == at_random(ids, k, seed)
+    for i, some in enumerate(examples):
         assert len(set(some)) == k and i not in some
 
 

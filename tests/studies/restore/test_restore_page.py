@@ -168,8 +168,8 @@ def test_the_first_sentence_separates_what_is_not_known_from_what_failed(tmp_pat
         value = None if word == words.OPEN else 0.0
         return Measurement("restore", "lab", "restored", way, value, 6, split="test", facts=facts)
 
-    found = [verdict("urial", words.NOT), verdict("own", words.OPEN), verdict("head", words.OPEN)]
-    Results(found).write(tmp_path / "results.jsonl")
+    rows = [verdict("urial", words.NOT), verdict("own", words.OPEN), verdict("head", words.OPEN)]
+    Results(rows).write(tmp_path / "results.jsonl")
     made = PageContext(load(tmp_path))
     assert SECTION.finding(made) == (
         "The verdicts: not determined for own and head; not restored by urial."

@@ -152,10 +152,10 @@ def tiny_transfer(tmp_path_factory):
 @pytest.mark.parametrize("alpha", ["1", "0", "1.5>0.2@4", "2@3"])
 def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
     """Against the system's own teacher-forced logits, prompt by prompt."""
-    models, veneer, asked, taken = tiny_transfer
+    models, veneer, prompts, taken = tiny_transfer
     numbers = [1, 4, 5]
     alpha = Alpha.parse(alpha)
-    table = ShiftedReading(taken, models, veneer, asked, numbers).held_out(alpha, numbers)
+    table = ShiftedReading(taken, models, veneer, prompts, numbers).held_out(alpha, numbers)
     system = ShiftedSystem.of_models(
         models.large,
         models.small,
@@ -166,7 +166,7 @@ def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
     )
     for n in numbers:
         (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [n])
-        logits = torch.cat(list(system.forced_logits([asked[n]], [block["token"].tolist()])))[
+        logits = torch.cat(list(system.forced_logits([prompts[n]], [block["token"].tolist()])))[
             :, : taken.head.rows
         ]
         expected = kl_lumped(
@@ -174,8 +174,8 @@ def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
             block["aligned_tail"],
             *log_masses(logits, block["aligned_ids"]),
         )
-        found = table.kl_veneer[table.prompt == n]
-        assert np.allclose(found, expected.clamp(min=0), atol=2e-4), n
+        kls = table.kl_veneer[table.prompt == n]
+        assert np.allclose(kls, expected.clamp(min=0), atol=2e-4), n
 
 
 def test_shift_columns_stand_in_the_large_models_ids(tiny_transfer):
@@ -319,21 +319,21 @@ def test_costs_are_ratios_within_rounds():
 
 
 def test_timing_stands_on_disk_and_counts_what_decoding_needs(tmp_path, tiny_transfer):
-    models, veneer, asked, _ = tiny_transfer
+    models, veneer, prompts, _ = tiny_transfer
     system = ShiftedSystem.of_models(models.large, models.small, veneer)
     base = System("base", models.large, models.large_format, ())
-    found = measure_costs([base, system], asked, 2, tmp_path / "timing.json")
-    assert [len(c.seconds) for c in found] == [2, 2] and all(
-        s > 0 for c in found for s in c.seconds
+    costs = measure_costs([base, system], prompts, 2, tmp_path / "timing.json")
+    assert [len(c.seconds) for c in costs] == [2, 2] and all(
+        s > 0 for c in costs for s in c.seconds
     )
 
     def size(lm: LanguageModel) -> int:
         return sum(p.numel() * 4 for p in lm.model.parameters())
 
-    assert found[0].weights == size(models.large)  # tied: its head is its embedding
-    assert found[1].weights >= size(models.large) + size(models.small) + veneer.dW.numel() * 4
-    assert 0 < found[0].working < found[1].working
-    assert measure_costs([], [], 2, tmp_path / "timing.json") == found
+    assert costs[0].weights == size(models.large)  # tied: its head is its embedding
+    assert costs[1].weights >= size(models.large) + size(models.small) + veneer.dW.numel() * 4
+    assert 0 < costs[0].working < costs[1].working
+    assert measure_costs([], [], 2, tmp_path / "timing.json") == costs
 
 
 def test_a_head_of_its_own_counts_as_in_a_merged_checkpoint(tmp_path):
