@@ -41,13 +41,13 @@ def config(tokens: int) -> CaptureConfig:
 
 
 def test_the_manifest_tells_that_reasoning_is_kept(pair, tmp_path):
-    taken = capture(pair, PROMPTS, tmp_path / "c", config(20))
+    recorded = capture(pair, PROMPTS, tmp_path / "c", config(20))
     assert read_json(tmp_path / "c" / "manifest.json", "")["reasoning"] == {
         "part": "kept",
         "responses": 3,
         "unfinished": 0,
     }
-    for row in taken.responses():
+    for row in recorded.responses():
         assert (row["reasoning"], row["text"], len(row["token_ids"])) == ("12", "yes", 7)
     before = (tmp_path / "c" / "manifest.json").read_bytes()
     assert capture(pair, PROMPTS, tmp_path / "c", config(20)).tokens == 3 * 7
@@ -66,9 +66,9 @@ def test_a_warning_tells_where_most_responses_have_no_answer(pair, tmp_path, cap
 
 
 def test_a_capture_without_reasoning_says_nothing_of_it(tmp_path):
-    taken = capture(Pair(tiny(seed=0), tiny(seed=1)), PROMPTS, tmp_path / "c", config(4))
-    assert "reasoning" not in taken.manifest and all(
-        "reasoning" not in row for row in taken.responses()
+    recorded = capture(Pair(tiny(seed=0), tiny(seed=1)), PROMPTS, tmp_path / "c", config(4))
+    assert "reasoning" not in recorded.manifest and all(
+        "reasoning" not in row for row in recorded.responses()
     )
 
 

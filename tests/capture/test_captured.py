@@ -31,14 +31,14 @@ EVERY = (
 )
 
 
-def columns(taken, name):
+def columns(capture, name):
     """By prompt id, so that another plan makes no difference."""
     values = {}
-    for block in taken.blocks((name, "prompt", "position")):
+    for block in capture.blocks((name, "prompt", "position")):
         for i, (n, position) in enumerate(
             zip(block["prompt"].tolist(), block["position"].tolist(), strict=True)
         ):
-            values[taken.prompts[n]["id"], position] = block[name][i]
+            values[capture.prompts[n]["id"], position] = block[name][i]
     return values
 
 

@@ -129,13 +129,13 @@ def test_an_end_that_is_not_told_is_put_there(base, aligned, tmp_path):
     """Servers that leave the end token out: the answer ended, so base's end of turn
     follows, one-hot."""
     with model_server(aligned, end_too=False) as server:
-        taken = capture_from(
+        capture = capture_from(
             base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW
         )
-    ended = [r for r in taken.responses() if r["finish_reason"] == "stop"]
+    ended = [r for r in capture.responses() if r["finish_reason"] == "stop"]
     assert ended and all(r["token_ids"][-1] in base.stop_ids for r in ended)
     for row in ended:
-        (block,) = taken.blocks(
+        (block,) = capture.blocks(
             ("aligned_ids", "aligned_logprobs", "aligned_tail"), [row["number"]]
         )
         assert (
@@ -158,10 +158,10 @@ def test_without_log_probabilities_the_text_is_taken(base, aligned, tmp_path):
     with model_server(aligned, change=ignores) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 0
         teacher = RemoteTeacher(base, endpoint(server), 0)
-        taken = capture_from(base, teacher, prompts(6), tmp_path / "c", HOW)
+        capture = capture_from(base, teacher, prompts(6), tmp_path / "c", HOW)
         assert "logprobs" not in server.calls[-1]
-    assert taken.one_hot and "likelihood" in taken.manifest["teacher"]["measure"]
-    assert "select_kl" in extract(taken).veneer.facts["extraction"]
+    assert capture.one_hot and "likelihood" in capture.manifest["teacher"]["measure"]
+    assert "select_kl" in extract(capture).veneer.facts["extraction"]
 
     def strict(most: int):
         def answer(call: Call) -> None:
@@ -243,7 +243,7 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
         with pytest.raises(InputError, match="shards"):
             Capture.open(out)
         broken, calls = False, len(server.calls)
-        taken = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
+        capture = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         assert len(server.calls) - calls == 8 - 5  # five replies were kept
         whole = capture_from(
             base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW
@@ -251,8 +251,8 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
         calls = len(server.calls)
         capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         assert len(server.calls) == calls  # a finished capture asks nobody
-    assert taken.responses() == whole.responses()
-    for name in (f"shard-{shard:05d}.safetensors" for shard in taken.shards):
+    assert capture.responses() == whole.responses()
+    for name in (f"shard-{shard:05d}.safetensors" for shard in capture.shards):
         assert (out / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
     assert known_top(out, 20) == 4 and known_top(tmp_path / "none", 20) is None
 
@@ -263,10 +263,10 @@ def test_an_answer_that_ends_at_once_and_one_that_is_withheld(base, tmp_path):
 
     with serving(answer) as server:
         teacher = RemoteTeacher(base, endpoint(server), 0)
-        taken = capture_from(base, teacher, prompts(1), tmp_path / "c", HOW)
+        capture = capture_from(base, teacher, prompts(1), tmp_path / "c", HOW)
         assert (
-            taken.responses()[0]["token_ids"] == [base.end_of_turn]
-            and taken.responses()[0]["text"] == ""
+            capture.responses()[0]["token_ids"] == [base.end_of_turn]
+            and capture.responses()[0]["text"] == ""
         )
         with pytest.raises(
             VeneerError, match=r"empty answer to prompts 'p3' \(it says 'content_filter'\)"
@@ -416,14 +416,14 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     )
     with serving(lambda c: c.json(reply)) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
-        taken = capture_from(
+        capture = capture_from(
             base, RemoteTeacher(base, endpoint(server), 3), prompts(1), tmp_path / "c", HOW
         )
         assert len(server.calls) == 2, (
             "a reply that says so once says so always: it is not asked again"
         )
     matcher = Matcher(base)
-    (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
+    (block,) = capture.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
     own = [i for i in (matcher.id(b"No"), matcher.id(b"on")) if i is not None]
     if own == block["token"][:1].tolist() + own[1:]:  # the tokenizer has these words whole
         told_now = dict(
@@ -514,10 +514,10 @@ def test_log_probabilities_that_cannot_be_read_say_how_to_go_on(base, logprobs, 
         ):
             probe(endpoint(server), prompts(1)[0], HOW.sampling)
         assert len(server.calls) == 1, "the same would come again"
-        taken = capture_from(
+        capture = capture_from(
             base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
         )
-    assert taken.one_hot and taken.responses()[0]["text"] == "a"
+    assert capture.one_hot and capture.responses()[0]["text"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -553,21 +553,21 @@ def test_what_is_no_answer_teaches_nothing(base, reply, says, tmp_path):
 
 def test_a_refusal_in_its_own_field_is_the_answer(base, tmp_path):
     with serving(lambda c: c.json(completion(None, refusal="I cannot"))) as server:
-        taken = capture_from(
+        capture = capture_from(
             base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
         )
     assert (
-        taken.responses()[0]["text"] == "I cannot"
-        and taken.responses()[0]["token_ids"][-1] == base.end_of_turn
+        capture.responses()[0]["text"] == "I cannot"
+        and capture.responses()[0]["token_ids"][-1] == base.end_of_turn
     )
 
 
 def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
     with serving(lambda c: c.json(completion("I cannot", "MAX_TOKENS"))) as server:
-        taken = capture_from(
+        capture = capture_from(
             base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
         )
-    (row,) = taken.responses()
+    (row,) = capture.responses()
     assert row["finish_reason"] == "length" and row["token_ids"][-1] not in base.stop_ids
 
 

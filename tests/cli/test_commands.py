@@ -191,9 +191,9 @@ def test_capture_reads_every_kind_of_prompts(veneer, tmp_path):
             out,
         )
         assert result.code == 0 and "of 3 prompts" in result.out
-        taken = Capture.open(out)
-        assert [p["plain"] for p in taken.prompts] == texts
-        token_ids[source] = [r["token_ids"] for r in taken.responses()]
+        capture = Capture.open(out)
+        assert [p["plain"] for p in capture.prompts] == texts
+        token_ids[source] = [r["token_ids"] for r in capture.responses()]
     assert token_ids["a.jsonl"] == token_ids["b.txt"] == token_ids["c.csv"]
     out = tmp_path / "task"
     options = [

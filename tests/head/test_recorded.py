@@ -34,7 +34,7 @@ def in_template(some: list[Prompt], template: str, task: str) -> list[Prompt]:
 MIXED = [*in_template(prompts(9), QA, "sums"), *in_template(prompts(3), USER, "talk")]
 
 
-def taken_of(folder, some: list[Prompt], form: PlainFormat | None = None) -> Capture:
+def capture_of(folder, some: list[Prompt], form: PlainFormat | None = None) -> Capture:
     pair = chat_pair()
     pair = Pair(pair.base, pair.aligned, form or PlainFormat(), pair.aligned_format)
     how = CaptureConfig(
@@ -52,27 +52,27 @@ def facts(*templates: str | None, base_format: dict | None = None) -> dict:
 
 
 def test_capture_and_veneer_record_every_template_with_its_share(tmp_path):
-    taken = taken_of(tmp_path / "c", MIXED)
+    capture = capture_of(tmp_path / "c", MIXED)
     wanted = [
         {"template": QA, "prompts": 9, "share": 0.75, "tasks": {"sums": 9}},
         {"template": USER, "prompts": 3, "share": 0.25, "tasks": {"talk": 3}},
     ]
-    assert taken.manifest["templates"] == wanted
-    joint = extract(taken, ExtractConfig(max_evaluations=3)).veneer
+    assert capture.manifest["templates"] == wanted
+    joint = extract(capture, ExtractConfig(max_evaluations=3)).veneer
     assert joint.facts["templates"] == wanted
-    own = extract(taken, ExtractConfig(max_evaluations=3, tasks=("sums",))).veneer
+    own = extract(capture, ExtractConfig(max_evaluations=3, tasks=("sums",))).veneer
     assert own.facts["templates"] == [
         {"template": QA, "prompts": 9, "share": 1.0, "tasks": {"sums": 9}}
     ]
 
 
 def test_one_template_for_all_is_what_base_reads(tmp_path):
-    taken = taken_of(tmp_path / "c", MIXED, PlainFormat(ALPACA))
-    assert [(r["template"], r["share"]) for r in taken.manifest["templates"]] == [(ALPACA, 1.0)]
+    capture = capture_of(tmp_path / "c", MIXED, PlainFormat(ALPACA))
+    assert [(r["template"], r["share"]) for r in capture.manifest["templates"]] == [(ALPACA, 1.0)]
     pair = chat_pair()
     text = ALPACA.replace("{prompt}", MIXED[0].text)
-    assert taken.prompts[0]["base_length"] == len(pair.base.tokenizer(text)["input_ids"])
-    veneer = extract(taken, ExtractConfig(max_evaluations=3)).veneer
+    assert capture.prompts[0]["base_length"] == len(pair.base.tokenizer(text)["input_ids"])
+    veneer = extract(capture, ExtractConfig(max_evaluations=3)).veneer
     assert System.of_model(pair.base, veneer).format == PlainFormat(ALPACA)
 
 
@@ -82,9 +82,9 @@ def test_a_capture_without_a_record_is_gone_on_with_and_its_veneer_behaves_as_be
     manifest = json.loads(path.read_text())
     assert manifest.pop("templates")
     path.write_text(json.dumps(manifest))
-    taken = small_capture(tmp_path / "c")  # as version 0.1.0 left it
-    assert "templates" not in taken.manifest
-    veneer = extract(taken, ExtractConfig(max_evaluations=3)).veneer
+    capture = small_capture(tmp_path / "c")  # as version 0.1.0 left it
+    assert "templates" not in capture.manifest
+    veneer = extract(capture, ExtractConfig(max_evaluations=3)).veneer
     assert "templates" not in veneer.facts
     system = System.of_model(chat_pair().base, veneer)
     assert (system.format, system.fitted) == (PlainFormat(), ())
@@ -114,7 +114,7 @@ def test_the_format_that_is_chosen():
 
 
 def test_a_format_that_it_was_not_fitted_behind_is_answered_with_one_warning(tmp_path, caplog):
-    veneer = extract(taken_of(tmp_path / "c", MIXED[:9]), ExtractConfig(max_evaluations=3)).veneer
+    veneer = extract(capture_of(tmp_path / "c", MIXED[:9]), ExtractConfig(max_evaluations=3)).veneer
     base, how = chat_pair().base, Sampling(max_new_tokens=2)
     recorded._warn.cache_clear()
     with caplog.at_level(logging.WARNING, "veneer"):

@@ -188,11 +188,13 @@ def captured(lm: LanguageModel, folder: Path) -> None:
         hidden_dtype="float32",
         sampling=Sampling(max_new_tokens=5),
     )
-    taken = capture(Pair(lm, lm, PlainFormat(), PlainFormat()), prompts, folder / "capture", config)
+    recorded = capture(
+        Pair(lm, lm, PlainFormat(), PlainFormat()), prompts, folder / "capture", config
+    )
     columns = {
         name: torch.cat(parts)
         for name in ("prompt", "token", "hidden")
-        if (parts := [b[name] for b in taken.blocks(("prompt", "token", "hidden"))])
+        if (parts := [b[name] for b in recorded.blocks(("prompt", "token", "hidden"))])
     }
     for number, prompt in enumerate(prompts):
         own = columns["prompt"] == number

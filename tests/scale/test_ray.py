@@ -82,11 +82,13 @@ def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
             kill(crew, 1)
             killed.append(crew)
 
-    taken = capture_with_ray(
+    capture = capture_with_ray(
         job(), tmp_path / "c", RayConfig(), lambda *step: steps.append(step), watch=watch
     )
     assert killed and killed[0].deaths >= 1
-    assert content(tmp_path / "c") == content(local) and taken.tokens == open_capture(local).tokens
+    assert (
+        content(tmp_path / "c") == content(local) and capture.tokens == open_capture(local).tokens
+    )
     assert steps[-1] == (32, 32, "capture")
 
 
@@ -110,7 +112,7 @@ def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
 def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
     """What the search asked for is asked again: the same bytes with and without a death, and what
     one process finds."""
-    config, taken = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
+    config, capture = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
     veneers = []
     for cut in (False, True):
         crews: list[Crew] = []
@@ -124,10 +126,10 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
         with holders(
             "ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append
         ) as held:
-            veneers.append(extract(taken, config, parts=held.parts, log=log).veneer)
+            veneers.append(extract(capture, config, parts=held.parts, log=log).veneer)
         assert crews[0].deaths == int(cut)
     assert veneers[0].identity() == veneers[1].identity()
-    alone = extract(taken, config).veneer
+    alone = extract(capture, config).veneer
     assert veneers[0].facts["extraction"]["objective"] == pytest.approx(
         alone.facts["extraction"]["objective"], rel=1e-6
     )

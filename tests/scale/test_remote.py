@@ -83,22 +83,24 @@ def test_a_plain_path_is_no_url(tmp_path):
 
 def test_a_folder_url_holds_the_same_bytes(local, tmp_path):
     url = f"file://{tmp_path}/there/capture"
-    taken = make_capture(job(), shelf_of(url))
+    capture = make_capture(job(), shelf_of(url))
     assert content(tmp_path / "there" / "capture") == content(local)
-    assert taken.tokens == open_capture(local).tokens
-    assert extract(taken).veneer.values().equal(extract(open_capture(local)).veneer.values())
+    assert capture.tokens == open_capture(local).tokens
+    assert extract(capture).veneer.values().equal(extract(open_capture(local)).veneer.values())
 
 
 def test_reading_fetches_what_is_read_and_checks_it(local, tmp_path, cache):
     url = f"file://{local}"
-    taken = RemoteCapture.open(url)
-    assert not list(taken.folder.glob("shard-*.safetensors")), (
+    capture = RemoteCapture.open(url)
+    assert not list(capture.folder.glob("shard-*.safetensors")), (
         "nothing is fetched before it is read"
     )
-    taken.read(1, ("token",))
-    assert [p.name for p in taken.folder.glob("shard-*.safetensors")] == ["shard-00001.safetensors"]
-    assert taken.responses() == open_capture(local).responses()
-    kept = taken.folder / "shard-00002.safetensors"
+    capture.read(1, ("token",))
+    assert [p.name for p in capture.folder.glob("shard-*.safetensors")] == [
+        "shard-00001.safetensors"
+    ]
+    assert capture.responses() == open_capture(local).responses()
+    kept = capture.folder / "shard-00002.safetensors"
     kept.write_bytes(kept.read_bytes()[:-1] + b"\0")  # the cache is damaged: fetched again
     assert (
         RemoteCapture.open(url)
@@ -113,9 +115,9 @@ def test_a_shard_that_is_damaged_there_is_named(local, tmp_path):
     make_capture(job(), shelf_of(f"file://{there}"))
     shard = there / "shard-00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-4] + b"oops")
-    taken = RemoteCapture.open(f"file://{there}", cache=tmp_path / "other")
+    capture = RemoteCapture.open(f"file://{there}", cache=tmp_path / "other")
     with pytest.raises(InputError, match=r"shard-00001\.safetensors is damaged"):
-        taken.read(1, ("token",))
+        capture.read(1, ("token",))
 
 
 def test_another_machine_goes_on_without_a_cache(local, tmp_path, monkeypatch):

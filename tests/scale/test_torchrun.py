@@ -85,8 +85,8 @@ def test_two_processes_find_what_one_finds(name, captured, together):
     """Sums over two parts round otherwise than one sum, and no more: at the optimum and in float64
     dW itself is the same; a search in float32 that ends on the select part takes another way
     through directions that the data hardly visit."""
-    taken, config = open_capture(captured), CONFIGS[name]
-    alone, both = extract(taken, config).veneer, Veneer.load(together / name)
+    capture, config = open_capture(captured), CONFIGS[name]
+    alone, both = extract(capture, config).veneer, Veneer.load(together / name)
     a, b = alone.facts["extraction"], both.facts["extraction"]
     assert {k: both.facts[k] for k in ("split", "capture", "config")} == {
         k: alone.facts[k] for k in ("split", "capture", "config")
@@ -99,8 +99,8 @@ def test_two_processes_find_what_one_finds(name, captured, together):
     assert b["objective"] == pytest.approx(a["objective"], rel=1e-6 if exact else 5e-5)
     if name == "exact":
         assert float((both.values() - alone.values()).norm() / alone.values().norm()) < 1e-4
-    prompts = split_of(taken, config.seed).report
-    kl = [held_out(taken, v, prompts).kl_veneer.mean() for v in (alone, both)]
+    prompts = split_of(capture, config.seed).report
+    kl = [held_out(capture, v, prompts).kl_veneer.mean() for v in (alone, both)]
     assert kl[1] == pytest.approx(kl[0], rel=1e-4)
 
 
@@ -116,11 +116,11 @@ def test_one_process_under_torchrun_finds_the_very_bytes(captured, monkeypatch):
     for name, value in words.items():
         monkeypatch.setenv(name, str(value))
     assert chosen_engine("local") == "torchrun"
-    taken = open_capture(captured)
+    capture = open_capture(captured)
     for config in (ExtractConfig(), ExtractConfig(output="bias")):
         with holders("torchrun", str(captured), config, device="cpu") as held:
-            extraction = extract(taken, config, parts=held.parts)
-        alone = extract(taken, config)
+            extraction = extract(capture, config, parts=held.parts)
+        alone = extract(capture, config)
         assert extraction.veneer.facts["extraction"] == alone.veneer.facts["extraction"]
         assert extraction.veneer.identity() == alone.veneer.identity()
 

@@ -174,8 +174,8 @@ def pair_of(model: Path) -> Pair:
 
 @pytest.mark.parametrize("words", list(EDITS)[:3])
 def test_captures_and_veneers_of_an_edited_base_are_refused(words, model, tmp_path):
-    taken = small_capture(tmp_path / "c", pair_of(model), n=12)
-    veneer = Veneer.load(extract(taken).veneer.save(tmp_path / "v"))
+    capture = small_capture(tmp_path / "c", pair_of(model), n=12)
+    veneer = Veneer.load(extract(capture).veneer.save(tmp_path / "v"))
     before = (tmp_path / "c" / "manifest.json").read_bytes()
     EDITS[words](model)
     with pytest.raises(InputError, match=f"base .*{words}"):

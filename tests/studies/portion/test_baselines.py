@@ -55,13 +55,13 @@ def made(tmp_path_factory):
     how = CaptureConfig(
         k=16, batch_size=8, shard_batches=2, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
     )
-    taken = capture(
+    recorded = capture(
         pair,
         [*questions(20, "sums"), *questions(20, "talk")],
         tmp_path_factory.mktemp("b") / "capture",
         how,
     )
-    return pair, taken, extract(taken).veneer
+    return pair, recorded, extract(recorded).veneer
 
 
 def test_names():
@@ -103,9 +103,9 @@ def test_a_lora_says_at_once_that_peft_is_missing(monkeypatch):
 
 
 def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
-    pair, taken, veneer = made
+    pair, capture, veneer = made
     names = parse_baselines("system-prompt,lora-8,bias,rank-1,rank-4,cross", ["sums", "talk"])
-    systems = baseline_systems(names, pair, taken, veneer, ExtractConfig(), tmp_path)
+    systems = baseline_systems(names, pair, capture, veneer, ExtractConfig(), tmp_path)
     wanted = [
         "system-prompt",
         "lora-8",
@@ -129,7 +129,7 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
         "veneer-sums",
         "veneer-talk",
     }
-    again = baseline_systems(names, pair, taken, veneer, ExtractConfig(), tmp_path)
+    again = baseline_systems(names, pair, capture, veneer, ExtractConfig(), tmp_path)
     assert [s.facts() for s in again] == [s.facts() for s in systems]
     assert files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     assert (
@@ -157,12 +157,12 @@ def test_without_a_capture_only_what_needs_none(made, tmp_path):
     [("from-maths", "no prompts of maths"), ("lora-1000", "was to learn from 1000")],
 )
 def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tmp_path):
-    pair, taken, veneer = made
+    pair, capture, veneer = made
     with pytest.raises(InputError, match=message):
         baseline_systems(
             parse_baselines(f"bias,{name}", ["maths"]),
             pair,
-            taken,
+            capture,
             veneer,
             ExtractConfig(),
             tmp_path,
@@ -232,12 +232,12 @@ def test_an_answer_ends_at_its_closing_fence(made):
 
 
 def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
-    pair, taken, _ = made
+    pair, capture, _ = made
     before, weights = pair.base.fingerprint(), pair.base.head.hash()
-    numbers = split_of(taken, 0).train
+    numbers = split_of(capture, 0).train
     config = LoraConfig(16, rank=8, alpha=16, rate=5e-3, epochs=8, batch=4)
-    lm = lora_model(pair, taken, numbers, config, tmp_path / "lora")
-    examples = examples_of(pair, taken, chosen(taken, numbers, config))
+    lm = lora_model(pair, capture, numbers, config, tmp_path / "lora")
+    examples = examples_of(pair, capture, chosen(capture, numbers, config))
     with torch.inference_mode():
         base, tuned = (float(answer_loss(x, examples)) for x in (pair.base, lm))
     record = json.loads((tmp_path / "lora" / "lora.json").read_text())
@@ -247,19 +247,19 @@ def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
         pair.base.head.hash(),
     ) and lm.fingerprint() != before
     assert lm.head.weight.data_ptr() == pair.base.head.weight.data_ptr()  # shared, not copied
-    again = lora_model(pair, taken, numbers, config, tmp_path / "other")
+    again = lora_model(pair, capture, numbers, config, tmp_path / "other")
     assert again.fingerprint() == lm.fingerprint()
     with pytest.raises(InputError, match="other settings"):
-        lora_model(pair, taken, numbers, replace(config, seed=1), tmp_path / "lora")
+        lora_model(pair, capture, numbers, replace(config, seed=1), tmp_path / "lora")
     (tmp_path / "other" / "adapter_model.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="cannot be loaded"):
-        lora_model(pair, taken, numbers, config, tmp_path / "other")
+        lora_model(pair, capture, numbers, config, tmp_path / "other")
 
 
 def test_the_loras_loss_is_that_of_the_answers_alone(made):
     """Against the model's own logits, one example at a time."""
-    pair, taken, _ = made
-    examples = examples_of(pair, taken, list(split_of(taken, 0).train[:5]))
+    pair, capture, _ = made
+    examples = examples_of(pair, capture, list(split_of(capture, 0).train[:5]))
     total = tokens = 0.0
     for prompt, answer in examples:
         with torch.inference_mode():
@@ -275,31 +275,31 @@ def test_the_loras_loss_is_that_of_the_answers_alone(made):
 
 
 def test_examples_come_from_every_task_and_the_train_part_alone(made):
-    _, taken, _ = made
-    train = split_of(taken, 0).train
-    numbers = chosen(taken, train, LoraConfig(10))
+    _, capture, _ = made
+    train = split_of(capture, 0).train
+    numbers = chosen(capture, train, LoraConfig(10))
     assert set(numbers) <= set(train) and len(set(numbers)) == 10
-    assert sorted(taken.prompts[n]["task"] for n in numbers) == ["sums"] * 5 + ["talk"] * 5
-    assert numbers[:6] == chosen(taken, train, LoraConfig(6)) and numbers != chosen(
-        taken, train, LoraConfig(10, seed=1)
+    assert sorted(capture.prompts[n]["task"] for n in numbers) == ["sums"] * 5 + ["talk"] * 5
+    assert numbers[:6] == chosen(capture, train, LoraConfig(6)) and numbers != chosen(
+        capture, train, LoraConfig(10, seed=1)
     )
     with pytest.raises(InputError, match="was to learn from 100"):
-        chosen(taken, train, LoraConfig(100))
+        chosen(capture, train, LoraConfig(100))
 
 
 def test_another_format_than_the_captures_is_refused(made):
-    pair, taken, _ = made
+    pair, capture, _ = made
     other = Pair(pair.base, pair.aligned, PlainFormat("Please: {prompt}"))
     with pytest.raises(InputError, match="give the pair and the format"):
-        examples_of(other, taken, [0])
+        examples_of(other, capture, [0])
 
 
 def test_the_adapter_loads_as_any_other(tmp_path):
     """By its folder's name: peft, load_model."""
     pair = Pair.load("lab:base", "lab:aligned")
     how = CaptureConfig(k=16, batch_size=8, noise_prompts=2, sampling=Sampling(max_new_tokens=8))
-    taken = capture(pair, questions(6, "sums"), tmp_path / "capture", how)
-    lm = lora_model(pair, taken, range(6), LoraConfig(4, rank=2, epochs=1), tmp_path / "lora")
+    recorded = capture(pair, questions(6, "sums"), tmp_path / "capture", how)
+    lm = lora_model(pair, recorded, range(6), LoraConfig(4, rank=2, epochs=1), tmp_path / "lora")
     merged = load_model(str(tmp_path / "lora"))
     ids = torch.arange(5, 15)[None]
     with torch.inference_mode():

@@ -39,8 +39,8 @@ def lab_prompts(n: int, split: str = "train"):
 def small(tmp_path_factory):
     """lab:base and the veneer that lab:aligned put on it."""
     pair = Pair.load("lab:base", "lab:aligned")
-    taken = capture(pair, lab_prompts(45), tmp_path_factory.mktemp("small"), HOW)
-    return pair.base, extract(taken).veneer
+    recorded = capture(pair, lab_prompts(45), tmp_path_factory.mktemp("small"), HOW)
+    return pair.base, extract(recorded).veneer
 
 
 @pytest.fixture(scope="module")

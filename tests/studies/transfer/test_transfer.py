@@ -143,19 +143,19 @@ def tiny_transfer(tmp_path_factory):
     config = CaptureConfig(
         k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
     )
-    taken = capture(
+    recorded = capture(
         models.large_pair, questions, tmp_path_factory.mktemp("large") / "capture", config
     )
-    return models, veneer, questions, taken
+    return models, veneer, questions, recorded
 
 
 @pytest.mark.parametrize("alpha", ["1", "0", "1.5>0.2@4", "2@3"])
 def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
     """Against the system's own teacher-forced logits, prompt by prompt."""
-    models, veneer, prompts, taken = tiny_transfer
+    models, veneer, prompts, capture = tiny_transfer
     numbers = [1, 4, 5]
     alpha = Alpha.parse(alpha)
-    table = ShiftedReading(taken, models, veneer, prompts, numbers).held_out(alpha, numbers)
+    table = ShiftedReading(capture, models, veneer, prompts, numbers).held_out(alpha, numbers)
     system = ShiftedSystem.of_models(
         models.large,
         models.small,
@@ -165,9 +165,9 @@ def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
         small_format=models.small_format,
     )
     for n in numbers:
-        (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [n])
+        (block,) = capture.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [n])
         logits = torch.cat(list(system.forced_logits([prompts[n]], [block["token"].tolist()])))[
-            :, : taken.head.rows
+            :, : capture.head.rows
         ]
         expected = kl_lumped(
             block["aligned_logprobs"],
@@ -179,10 +179,10 @@ def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
 
 
 def test_shift_columns_stand_in_the_large_models_ids(tiny_transfer):
-    models, veneer, _, taken = tiny_transfer
+    models, veneer, _, capture = tiny_transfer
     shift, _ = shift_of(models.large, models.small, veneer)
-    dW, bias = shift_columns(shift, taken.head.rows)
-    assert dW.shape == (taken.head.rows, models.small.head.width)
+    dW, bias = shift_columns(shift, capture.head.rows)
+    assert dW.shape == (capture.head.rows, models.small.head.width)
     assert torch.equal(dW[3:300:2], veneer.values()) and torch.equal(bias[3:300:2, 0], veneer.bias)
     assert not dW[4:300:2].any() and not dW[300:].any()
 
