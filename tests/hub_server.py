@@ -256,12 +256,12 @@ class Handler(BaseHTTPRequestHandler):
         organisation = words.get("organization")
         name = f"{organisation}/{words['name']}" if organisation else words["name"]
         key = f"datasets/{name}" if words.get("type") == "dataset" else name
-        made = {"url": f"{self.hub.url}/{key}", "name": name, "id": name}
+        facts = {"url": f"{self.hub.url}/{key}", "name": name, "id": name}
         if key in self.hub.repositories:
-            return self.answer(409, {"error": "exists", **made})
+            return self.answer(409, {"error": "exists", **facts})
         private = bool(words.get("private") or words.get("visibility") == "private")
         self.hub.repositories[key] = Repository(private)
-        return self.answer(200, made)
+        return self.answer(200, facts)
 
     def commit(self, repository: Repository, branch: str, name: str, body: bytes) -> None:
         files = dict(repository.history[repository.branches[branch]])

@@ -218,10 +218,10 @@ def test_a_full_disk_leaves_a_usable_capture(tmp_path):
     """A real full disk: a tmpfs of 700 kB."""
     mount = tmp_path / "small"
     mount.mkdir()
-    made = subprocess.run(
+    process = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(mount)], capture_output=True
     )
-    if made.returncode:
+    if process.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
         with pytest.raises(VeneerError, match=r"disk that holds .* is full.*again to resume"):

@@ -426,14 +426,14 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     (block,) = capture.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
     own = [i for i in (matcher.id(b"No"), matcher.id(b"on")) if i is not None]
     if own == block["token"][:1].tolist() + own[1:]:  # the tokenizer has these words whole
-        told_now = dict(
+        probabilities = dict(
             zip(
                 block["aligned_ids"][0].tolist(),
                 block["aligned_logprobs"][0].exp().tolist(),
                 strict=True,
             )
         )
-        assert told_now[own[0]] == pytest.approx(0.75, rel=1e-4)
+        assert probabilities[own[0]] == pytest.approx(0.75, rel=1e-4)
     total = block["aligned_logprobs"].exp().sum(1) + block["aligned_tail"].exp()
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
 

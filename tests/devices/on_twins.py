@@ -94,7 +94,7 @@ def run(command: tuple) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def outputs_of(tmp_path_factory):
     """device -> a folder with what `commands` make there, made when asked for."""
     known: dict[str, Path] = {}
 
@@ -108,10 +108,10 @@ def made(tmp_path_factory):
     return get
 
 
-def test_another_device_gives_what_the_cpu_gives(made):
+def test_another_device_gives_what_the_cpu_gives(outputs_of):
     """Answers word for word. dW differs where a rounding of the hidden states moves it and the data
     hardly see it; its figures do not."""
-    here, there = made("cpu"), made("twin:0")
+    here, there = outputs_of("cpu"), outputs_of("twin:0")
     for name in ("generate", "shifted"):
         assert (here / name).read_text() == (there / name).read_text()
     one, other = (Veneer.load(p / "extract") for p in (here, there))
@@ -122,14 +122,14 @@ def test_another_device_gives_what_the_cpu_gives(made):
         assert a.value == pytest.approx(b.value, rel=1e-3, abs=1e-4), a
 
 
-def test_two_devices_give_what_one_gives(made):
+def test_two_devices_give_what_one_gives(outputs_of):
     """To the bit."""
     for name in ("lab:base", "lab:aligned", "lab:large-base"):
         assert {str(p.device) for p in load_model(name, device=SPLIT).model.parameters()} == {
             "twin:0",
             "twin:1",
         }
-    here, there = made("twin:0"), made(SPLIT)
+    here, there = outputs_of("twin:0"), outputs_of(SPLIT)
     for name in (
         "capture/shard-00000.safetensors",
         "extract/veneer.safetensors",
@@ -150,11 +150,11 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_extraction(made, name, tmp_path):
+def test_every_extraction(outputs_of, name, tmp_path):
     run(
         (
             "extract",
-            made("twin:0") / "capture",
+            outputs_of("twin:0") / "capture",
             *VARIANTS[name],
             "--device",
             "twin:0",
@@ -212,13 +212,13 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize("name", ["run with LoRA", "audit", "restore"])
-def test_studies_that_need_whole_models(made, name, tmp_path):
-    run((*studies(made("twin:0"), "twin:0", tmp_path)[name], "--out", tmp_path / "out"))
+def test_studies_that_need_whole_models(outputs_of, name, tmp_path):
+    run((*studies(outputs_of("twin:0"), "twin:0", tmp_path)[name], "--out", tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", ["run", "measure", "transfer", "recover", "diversity"])
-def test_studies_of_models_over_two_devices(made, name, tmp_path):
-    run((*studies(made("twin:0"), SPLIT, tmp_path)[name], "--out", tmp_path / "out"))
+def test_studies_of_models_over_two_devices(outputs_of, name, tmp_path):
+    run((*studies(outputs_of("twin:0"), SPLIT, tmp_path)[name], "--out", tmp_path / "out"))
 
 
 # Mamba's convolution has no way around a device's own kernel.

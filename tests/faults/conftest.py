@@ -17,7 +17,7 @@ def tally(request) -> Iterator[Tally]:
 
 
 @pytest.fixture(scope="session")
-def made(runner, tmp_path_factory) -> dict[str, Path]:
+def artefacts(runner, tmp_path_factory) -> dict[str, Path]:
     """What the commands work on: a capture, its veneer, answers and a finished study. Not to be
     changed: copy them."""
     at = tmp_path_factory.mktemp("made")

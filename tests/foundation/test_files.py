@@ -19,8 +19,8 @@ from veneer.foundation.interrupts import HeldInterrupt
 WATCHED = {files.__file__, interrupts.__file__, shutil.__file__}
 
 
-def struck_at(number: int, strike, work) -> bool:
-    """Do `work`, and `strike` before the number-th line of what writes; whether that
+def struck_at(number: int, strike, action) -> bool:
+    """Do `action`, and `strike` before the number-th line of what writes; whether that
     line was reached."""
     seen = 0
 
@@ -36,7 +36,7 @@ def struck_at(number: int, strike, work) -> bool:
 
     sys.settrace(trace)
     try:
-        work()
+        action()
     finally:
         sys.settrace(None)
     return seen >= number

@@ -150,16 +150,16 @@ def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.floats(0.0, 1.0))
-def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tail):
+def test_filling_what_is_not_told_changes_no_distribution(seed, known_places, tail):
     """The filled entries and the smaller tail make up the distribution that the objective makes of
     the tail: base's own shape."""
     draw = torch.Generator().manual_seed(seed)
     head, hidden = Head(torch.randn(11, 3, generator=draw)), torch.randn(4, 3, generator=draw)
     ids = torch.stack([torch.randperm(11, generator=draw)[:6] for _ in range(4)]).int()
-    ids[:, told_places:] = -1
+    ids[:, known_places:] = -1
     logprobs = torch.full((4, 6), -torch.inf)
-    known = torch.rand(4, told_places, generator=draw) + 0.01
-    logprobs[:, :told_places] = (known / known.sum(1, keepdim=True) * (1 - tail)).log()
+    known = torch.rand(4, known_places, generator=draw) + 0.01
+    logprobs[:, :known_places] = (known / known.sum(1, keepdim=True) * (1 - tail)).log()
     before = TopK(
         ids, logprobs, torch.full((4,), math.log(tail) if tail else -torch.inf), torch.zeros(4)
     )
@@ -173,7 +173,7 @@ def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tai
     whole = kl_lumped(after.logprobs, after.tail, *q)
     for row in range(4):
         part = TopK(
-            *(t[row : row + 1, :told_places] if t.ndim == 2 else t[row : row + 1] for t in before)
+            *(t[row : row + 1, :known_places] if t.ndim == 2 else t[row : row + 1] for t in before)
         )
         lumped = kl_lumped(
             part.logprobs, part.tail, *log_masses(head.logits(hidden[row : row + 1]), part.ids)

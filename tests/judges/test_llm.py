@@ -105,8 +105,8 @@ def test_every_outcome_is_its_own_class_and_never_a_score(tmp_path):
         assert [j.outcome for j in again.judgements(prompts, kinds)] == [
             j.outcome for j in judgements
         ]
-        asked_again = Counter(answer_of(Call(None, body, 0)) for body in server.calls[before:])
-        assert set(asked_again) == {"never", "filtered-400", "long"}, (
+        repeats = Counter(answer_of(Call(None, body, 0)) for body in server.calls[before:])
+        assert set(repeats) == {"never", "filtered-400", "long"}, (
             "an unreadable verdict stays one; only what got no reply is asked again"
         )
         assert again.usage.cached == 13

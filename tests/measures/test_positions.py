@@ -19,7 +19,7 @@ from veneer.systems.system import System, control_systems
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def inputs(tmp_path_factory):
     """A pair that differs in its heads, and a capture with as many log-probabilities as there are
     tokens: nothing is lumped."""
     pair = plain_pair(change=0.3)
@@ -31,8 +31,8 @@ def made(tmp_path_factory):
     )
 
 
-def test_the_aligned_model_itself_has_no_kl(made):
-    pair, questions, capture = made
+def test_the_aligned_model_itself_has_no_kl(inputs):
+    pair, questions, capture = inputs
     table = kl_of_system(
         capture,
         System("aligned-plain", pair.aligned, PlainFormat(), ()),
@@ -45,8 +45,8 @@ def test_the_aligned_model_itself_has_no_kl(made):
     np.testing.assert_array_equal(table.veneer_top, table.aligned_top)
 
 
-def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
-    pair, questions, capture = made
+def test_a_veneer_is_read_off_the_stored_states(inputs, monkeypatch):
+    pair, questions, capture = inputs
     draw = torch.Generator().manual_seed(1)
     veneer = Veneer(
         capture.head.hash(),
@@ -63,17 +63,17 @@ def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
     np.testing.assert_array_equal(table.veneer_top, expected.veneer_top)
 
 
-def test_another_model_with_the_same_weights_is_base(made):
+def test_another_model_with_the_same_weights_is_base(inputs):
     """As a LoRA of zeros: read by a forward pass, it gives what the stored states give."""
-    pair, questions, capture = made
+    pair, questions, capture = inputs
     table = kl_of_system(
         capture, System("lora-0", tiny("llama"), PlainFormat(), ()), questions, pair, [2, 3, 9]
     )
     np.testing.assert_allclose(table.kl_veneer, table.kl_base, atol=1e-4)
 
 
-def test_base_in_another_format_by_definition(made):
-    pair, questions, capture = made
+def test_base_in_another_format_by_definition(inputs):
+    pair, questions, capture = inputs
     chat = next(s for s in control_systems(pair, None) if s.name == "base-chat")
     table = kl_of_system(capture, chat, questions, pair, [6])
     (block,) = capture.blocks(("token", "hidden", "position"), [6])
@@ -87,8 +87,8 @@ def test_base_in_another_format_by_definition(made):
     np.testing.assert_allclose(table.kl_veneer, (p.exp() * (p - q)).sum(-1), atol=2e-4)
 
 
-def test_rows_of_all_systems(made):
-    pair, questions, capture = made
+def test_rows_of_all_systems(inputs):
+    pair, questions, capture = inputs
     # unique keys, or it raises
     rows = Results(position_system_rows(capture, pair, control_systems(pair, None), questions))
     # base-no-empty has base's distributions
@@ -102,8 +102,8 @@ def test_rows_of_all_systems(made):
     assert rows.where(metric="early_kl_share", system="base-chat")[0].position == (1, 10)
 
 
-def test_prompts_of_another_capture_are_refused(made):
-    pair, questions, capture = made
+def test_prompts_of_another_capture_are_refused(inputs):
+    pair, questions, capture = inputs
     with pytest.raises(InputError, match="not those of the capture"):
         kl_of_system(
             capture, System("base", pair.base, PlainFormat(), ()), questions[1:], pair, [0]

@@ -103,10 +103,10 @@ def test_weights_that_loading_changes(tmp_path, monkeypatch):
         {**SMALL, "num_hidden_layers": 3, "num_local_experts": 4, "num_experts_per_tok": 2},
     )
     torch.manual_seed(0)
-    made = AutoModelForCausalLM.from_config(
+    model = AutoModelForCausalLM.from_config(
         AutoConfig.for_model("mixtral", vocab_size=len(tokenizer()), **words)
     )
-    made.save_pretrained(at)
+    model.save_pretrained(at)
     tokenizer().save_pretrained(at)
     whole = load_model(str(at), device="cpu")
     layers = decoder_layers(whole)

@@ -77,8 +77,8 @@ def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
     """Its shard is made again by another, and the folder is that of one process."""
     killed, steps = [], []
 
-    def watch(crew: Crew, made: int) -> None:
-        if made >= 2 and not killed:
+    def watch(crew: Crew, shards: int) -> None:
+        if shards >= 2 and not killed:
             kill(crew, 1)
             killed.append(crew)
 
@@ -96,8 +96,8 @@ def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
     """The command dies behind some shards; the next one makes only the others."""
     out = tmp_path / "c"
 
-    def stop(crew: Crew, made: int) -> None:
-        if made >= 3:
+    def stop(crew: Crew, shards: int) -> None:
+        if shards >= 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -128,15 +128,15 @@ def test_another_machine_goes_on_without_a_cache(local, tmp_path, monkeypatch):
     for name in ("shard-00002.json", "shard-00002.safetensors", "noise.json"):
         (there / name).unlink()
     monkeypatch.setenv("VENEER_CACHE", str(tmp_path / "empty"))
-    made = []
+    numbers = []
     real = Job.shard
     monkeypatch.setattr(
         Job,
         "shard",
-        lambda self, number, done=None: made.append(number) or real(self, number, done),
+        lambda self, number, done=None: numbers.append(number) or real(self, number, done),
     )
     make_capture(job(), shelf_of(url))
-    assert made == [2] and content(there) == content(local)
+    assert numbers == [2] and content(there) == content(local)
 
 
 def test_other_settings_and_strange_folders_are_refused(tmp_path):
@@ -228,11 +228,11 @@ def test_a_real_s3_server_and_a_connection_that_breaks(s3, keys, local, tmp_path
     keys(proxy.port)
     url = "s3://bucket/deep/capture"
     plain = make_capture(job(), shelf_of("s3://bucket/whole"))
-    sent, made = proxy.passed, []
+    sent, numbers = proxy.passed, []
 
     class Watched(Job):
         def shard(self, number, done=None):
-            made.append(number)
+            numbers.append(number)
             return super().shard(number, done)
 
     watched = Watched(**vars(job()))
@@ -244,7 +244,7 @@ def test_a_real_s3_server_and_a_connection_that_breaks(s3, keys, local, tmp_path
         with pytest.raises(InputError, match=r"shards|manifest"):
             open_capture(url)
     make_capture(watched, shelf_of(url))
-    assert sorted(made) == [0, 1, 2]
+    assert sorted(numbers) == [0, 1, 2]
     s3fs.S3FileSystem().get(url, str(tmp_path / "fetched"), recursive=True)
     assert content(tmp_path / "fetched") == content(local)
     assert extract(open_capture(url)).veneer.values().equal(extract(plain).veneer.values())

@@ -48,8 +48,8 @@ def manifest(folder: Path) -> dict:
 
 
 def test_a_capture_goes_on_with_the_date_of_its_first_day(tmp_path):
-    made = capture(dated_pair().dated(THEN), prompts(6), tmp_path / "c", CONFIG)
-    assert made.manifest["aligned_format"] == {"kind": "chat", "system": None, "day": THEN}
+    recorded = capture(dated_pair().dated(THEN), prompts(6), tmp_path / "c", CONFIG)
+    assert recorded.manifest["aligned_format"] == {"kind": "chat", "system": None, "day": THEN}
     before = {p.name: p.read_bytes() for p in (tmp_path / "c").glob("*.*") if "lock" not in p.name}
     for shard in list((tmp_path / "c").glob("*-00001.*")):
         shard.unlink()

@@ -134,7 +134,7 @@ def test_pure_quality_control():
     )
 
 
-def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[PromptSets]:
+def repeating(views: int, aligned_views: int, prompts: int = 100) -> list[PromptSets]:
     """Each base answer says one of the prompt's views; every aligned answer says the same several
     of them."""
     rng = np.random.default_rng(5)
@@ -145,7 +145,7 @@ def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[Prom
     sets = []
     for p in range(prompts):
         base = [says(p, [rng.integers(views)]) for _ in range(5)]
-        one = says(p, rng.choice(views, said_by_aligned, replace=False))
+        one = says(p, rng.choice(views, aligned_views, replace=False))
         sets.append(PromptSets(base, base, [one] * 5))
     return sets
 

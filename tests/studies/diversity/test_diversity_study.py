@@ -247,8 +247,8 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
 def test_bad_input(stored, capsys, case):
-    made, message = case
-    assert main(made(stored)) == 2
+    command, message = case
+    assert main(command(stored)) == 2
     assert message in capsys.readouterr().err and not (stored / "o" / "results.jsonl").exists()
 
 

@@ -49,7 +49,7 @@ def questions(n: int, task: str) -> list[Prompt]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def inputs(tmp_path_factory):
     """A pair, a capture of two tasks, and its dense veneer."""
     pair = chat_pair("llama-tied")
     how = CaptureConfig(
@@ -102,8 +102,8 @@ def test_a_lora_says_at_once_that_peft_is_missing(monkeypatch):
         parse_baselines("lora-8", [])
 
 
-def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
-    pair, capture, veneer = made
+def test_every_baseline_answers_and_says_what_it_is(inputs, tmp_path):
+    pair, capture, veneer = inputs
     names = parse_baselines("system-prompt,lora-8,bias,rank-1,rank-4,cross", ["sums", "talk"])
     systems = baseline_systems(names, pair, capture, veneer, ExtractConfig(), tmp_path)
     wanted = [
@@ -138,8 +138,8 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
     )
 
 
-def test_without_a_capture_only_what_needs_none(made, tmp_path):
-    pair, _, veneer = made
+def test_without_a_capture_only_what_needs_none(inputs, tmp_path):
+    pair, _, veneer = inputs
     assert [
         s.name
         for s in baseline_systems(
@@ -156,8 +156,8 @@ def test_without_a_capture_only_what_needs_none(made, tmp_path):
     ("name", "message"),
     [("from-maths", "no prompts of maths"), ("lora-1000", "was to learn from 1000")],
 )
-def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tmp_path):
-    pair, capture, veneer = made
+def test_what_the_capture_does_not_hold_is_refused_first(name, message, inputs, tmp_path):
+    pair, capture, veneer = inputs
     with pytest.raises(InputError, match=message):
         baseline_systems(
             parse_baselines(f"bias,{name}", ["maths"]),
@@ -170,8 +170,8 @@ def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_a_prompt_that_base_cannot_read_is_left_out_and_said(made):
-    pair, *_ = made
+def test_a_prompt_that_base_cannot_read_is_left_out_and_said(inputs):
+    pair, *_ = inputs
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)
     baselines = parse_baselines("urial,bias", [])
     assert check_baselines(baselines, long, questions(2, "sums"), 8) == (baselines, [])
@@ -218,8 +218,8 @@ def test_turns_of_a_conversation():
         form.text(Prompt("a", ({"role": "tool", "content": "U"},), "plain"))
 
 
-def test_an_answer_ends_at_its_closing_fence(made):
-    pair, *_ = made
+def test_an_answer_ends_at_its_closing_fence(inputs):
+    pair, *_ = inputs
     system = in_context_system("system-prompt", pair)
     assert system.stop == STOP
     prompts, limit = questions(6, "sums"), Sampling(max_new_tokens=30)
@@ -231,8 +231,8 @@ def test_an_answer_ends_at_its_closing_fence(made):
         )
 
 
-def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
-    pair, capture, _ = made
+def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(inputs, tmp_path):
+    pair, capture, _ = inputs
     before, weights = pair.base.fingerprint(), pair.base.head.hash()
     numbers = split_of(capture, 0).train
     config = LoraConfig(16, rank=8, alpha=16, rate=5e-3, epochs=8, batch=4)
@@ -256,9 +256,9 @@ def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
         lora_model(pair, capture, numbers, config, tmp_path / "other")
 
 
-def test_the_loras_loss_is_that_of_the_answers_alone(made):
+def test_the_loras_loss_is_that_of_the_answers_alone(inputs):
     """Against the model's own logits, one example at a time."""
-    pair, capture, _ = made
+    pair, capture, _ = inputs
     examples = examples_of(pair, capture, list(split_of(capture, 0).train[:5]))
     total = tokens = 0.0
     for prompt, answer in examples:
@@ -274,8 +274,8 @@ def test_the_loras_loss_is_that_of_the_answers_alone(made):
         assert float(answer_loss(pair.base, examples)) == pytest.approx(total / tokens, abs=1e-4)
 
 
-def test_examples_come_from_every_task_and_the_train_part_alone(made):
-    _, capture, _ = made
+def test_examples_come_from_every_task_and_the_train_part_alone(inputs):
+    _, capture, _ = inputs
     train = split_of(capture, 0).train
     numbers = chosen(capture, train, LoraConfig(10))
     assert set(numbers) <= set(train) and len(set(numbers)) == 10
@@ -287,8 +287,8 @@ def test_examples_come_from_every_task_and_the_train_part_alone(made):
         chosen(capture, train, LoraConfig(100))
 
 
-def test_another_format_than_the_captures_is_refused(made):
-    pair, capture, _ = made
+def test_another_format_than_the_captures_is_refused(inputs):
+    pair, capture, _ = inputs
     other = Pair(pair.base, pair.aligned, PlainFormat("Please: {prompt}"))
     with pytest.raises(InputError, match="give the pair and the format"):
         examples_of(other, capture, [0])

@@ -13,7 +13,7 @@ from veneer.foundation.system_id import SystemId
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 TASKS = ("--tasks", "lab-requests,lab-sums", "--limit", 12, "--max-new-tokens", 16, "--no-controls")
 BASELINES = "urial,system-prompt,lora-9,bias,rank-2,cross"
-MADE = {
+NAMES = {
     "system-prompt",
     "veneer-bias",
     "veneer-rank-2",
@@ -36,13 +36,13 @@ def test_every_baseline_is_measured_on_every_task(measured):
     results = Results.read(measured / "results.jsonl")
     for task in ("lab-requests", "lab-sums"):
         systems = {r.system for r in results.where(study="measure", task=task, metric="empty_rate")}
-        assert systems == {"base", "veneer", "aligned", *MADE}
-        assert {r.system for r in results.where(task=task, metric="portion")} == {"veneer", *MADE}
+        assert systems == {"base", "veneer", "aligned", *NAMES}
+        assert {r.system for r in results.where(task=task, metric="portion")} == {"veneer", *NAMES}
         differences = results.where(task=task, metric="difference_from_aligned")
-        assert {r.system for r in differences} == {"veneer", *MADE} and all(
+        assert {r.system for r in differences} == {"veneer", *NAMES} and all(
             "Holm" in r.note for r in differences
         )
-    identities = {r.system: r.system_id for r in results if r.system in MADE}
+    identities = {r.system: r.system_id for r in results if r.system in NAMES}
     assert identities["veneer-rank-2"] == SystemId.of("veneer-rank", rank=2)
     assert identities["veneer-from-lab-sums"] == SystemId.of("veneer-from", task="lab-sums")
     assert identities["lora-9"] == SystemId.of("lora", answers=9)

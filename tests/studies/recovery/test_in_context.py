@@ -302,9 +302,9 @@ def test_stored_own_summary_prompts_have_this_form(overton):
         fixed_summaries=[s for _, s, _ in examples],
         published=True,
     )
-    made = build(
+    variant = build(
         parse_variant("summary-cot"),
         read_instances(overton / "LIMA-OE/instances/data.jsonl"),
         material,
     )
-    assert [p.plain for p in made.prompts] == stored
+    assert [p.plain for p in variant.prompts] == stored
