@@ -155,7 +155,7 @@ def test_what_failed_is_asked_again_where_that_can_help_and_is_never_kept(word, 
 
 def test_a_tool_call_is_that_requests_own_failure():
     with serving(
-        lambda c: c.say("I look it up.", "tool_calls" if c.asked == "b" else "stop")
+        lambda c: c.say("I look it up.", "tool_calls" if c.prompt == "b" else "stop")
     ) as server:
         replies = Endpoint(config(server.url, concurrency=1)).chat_many(ask("a", "b", "c"))
         assert len(server.calls) == 3
@@ -398,7 +398,7 @@ def test_replies_that_an_older_version_kept_are_read_in_the_words_of_today(tmp_p
 
 def test_which_models_answered_is_known_also_from_the_cache(tmp_path):
     def answer(call: Call) -> None:
-        call.json({**completion("x"), "model": f"routed-{call.asked}"})
+        call.json({**completion("x"), "model": f"routed-{call.prompt}"})
 
     with serving(answer) as server:
         how = config(server.url, cache=tmp_path / "replies.jsonl", concurrency=1)
