@@ -14,7 +14,7 @@ from veneer.cli import main
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 
 
-class Said(NamedTuple):
+class Outcome(NamedTuple):
     code: int
     out: str
     err: str
@@ -24,10 +24,10 @@ class Said(NamedTuple):
 def veneer(capsys):
     """The command in this process: veneer("report", folder) -> exit code, stdout, stderr."""
 
-    def call(*args: object) -> Said:
+    def call(*args: object) -> Outcome:
         capsys.readouterr()
         code = main([str(a) for a in args])
-        return Said(code, *capsys.readouterr())
+        return Outcome(code, *capsys.readouterr())
 
     return call
 

@@ -23,7 +23,7 @@ JUDGE = {
     "temperature": 0,
     "response_format": {"type": "json_schema"},
 }
-TOLD = {"messages": [], "max_tokens": 9, "temperature": 0, "logprobs": True, "top_logprobs": 20}
+LOGPROBS = {"messages": [], "max_tokens": 9, "temperature": 0, "logprobs": True, "top_logprobs": 20}
 
 
 def openai(message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
@@ -151,7 +151,7 @@ LEFT_OUT: list[tuple[str, dict[str, Any], int, Any, dict[str, Any]]] = [
     ),
     (
         "vllm-project/vllm#5299",
-        TOLD,
+        LOGPROBS,
         400,
         {
             "object": "error",
@@ -159,11 +159,11 @@ LEFT_OUT: list[tuple[str, dict[str, Any], int, Any, dict[str, Any]]] = [
             "type": "BadRequestError",
             "code": 400,
         },
-        {**TOLD, "top_logprobs": 5},
+        {**LOGPROBS, "top_logprobs": 5},
     ),
     (
         "mscraftsman/generative-ai#135",
-        TOLD,
+        LOGPROBS,
         400,
         {
             "error": {
@@ -172,21 +172,21 @@ LEFT_OUT: list[tuple[str, dict[str, Any], int, Any, dict[str, Any]]] = [
                 "status": "INVALID_ARGUMENT",
             }
         },
-        gone(TOLD, "logprobs", "top_logprobs"),
+        gone(LOGPROBS, "logprobs", "top_logprobs"),
     ),
     (
         "openai/openai-python#433",
-        TOLD,
+        LOGPROBS,
         400,
         openai("Unrecognized request argument supplied: logprobs"),
-        gone(TOLD, "logprobs", "top_logprobs"),
+        gone(LOGPROBS, "logprobs", "top_logprobs"),
     ),
     (
         "two servers' limits",
-        TOLD,
+        LOGPROBS,
         400,
         openai("top_logprobs must be less than or equal to 8", "top_logprobs"),
-        {**TOLD, "top_logprobs": 8},
+        {**LOGPROBS, "top_logprobs": 8},
     ),
 ]
 
