@@ -213,7 +213,7 @@ def test_rows_that_come_from_nowhere_are_read_again(small, large):
 
 
 @pytest.mark.parametrize("alpha", ["1", "2>0.5@6"])
-def test_an_answer_that_has_begun_goes_on(alpha, small, large):
+def test_an_answer_that_has_begun_continues(alpha, small, large):
     """prompt_length: the positions of alpha count from there, and the small model reads its own
     prompt before the beginning."""
     (prompt,) = prompts(1)

@@ -125,7 +125,7 @@ def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
     )
 
 
-def test_an_end_that_is_not_told_is_put_there(base, aligned, tmp_path):
+def test_a_missing_end_token_is_added(base, aligned, tmp_path):
     """Servers that leave the end token out: the answer ended, so base's end of turn
     follows, one-hot."""
     with model_server(aligned, end_too=False) as server:
@@ -229,7 +229,7 @@ def test_log_probabilities_that_come_no_more(base, aligned, tmp_path):
         )
 
 
-def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
+def test_an_interrupted_capture_asks_for_nothing_twice(base, aligned, tmp_path):
     broken = True
 
     def fails(reply, call):

@@ -170,7 +170,7 @@ def test_hostile_questions_are_text(opened):
     assert opened.run("document.querySelectorAll('img').length") == 0
 
 
-def test_trouble_is_said_in_words(opened):
+def test_trouble_is_reported_in_words(opened):
     type_question(opened, "goat " * 9000)
     assert opened.wait("!document.getElementById('trouble').hidden", 60)
     assert "shorten" in opened.run("document.getElementById('trouble').textContent")

@@ -70,7 +70,7 @@ def options(cls: type) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_options_are_told_in_paragraphs(name, helps):
+def test_options_are_explained_in_paragraphs(name, helps):
     lines = [" ".join(line.strip("│ \n").split()) for line in helps[name].splitlines()]
     for option, text in options(COMMANDS[name]):
         assert text, f"--{option} has no word of help"

@@ -76,7 +76,7 @@ def files(folder: Path) -> list[Path]:
     ]
 
 
-def test_a_kill_before_the_first_record_is_gone_over(runner, tmp_path):
+def test_a_run_killed_before_its_first_record_resumes(runner, tmp_path):
     """What a kill leaves while run.json is written for the first time, and what one leaves between
     two files of a study."""
     out = tmp_path / "run"

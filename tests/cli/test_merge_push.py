@@ -71,7 +71,7 @@ def test_the_folder_is_one_commit_of_a_repository(veneer, server, run, tmp_path)
     assert str(tmp_path).encode() not in written["README.md"] + written["config.json"]
 
 
-def test_a_hub_that_fails_leaves_the_folder_and_the_same_command_goes_on(
+def test_a_hub_that_fails_leaves_the_folder_and_the_same_command_resumes(
     veneer, server, run, tmp_path
 ):
     server.fails = "/commit/"

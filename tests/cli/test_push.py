@@ -160,7 +160,7 @@ def test_a_capture_is_extracted_from_a_data_sets_repository(
     assert refused.status == 2 and "cannot be written to hf://datasets/me/capture" in last(refused)
 
 
-def test_an_upload_that_is_cut_goes_on(server, run, veneer):
+def test_an_interrupted_upload_resumes(server, run, veneer):
     server.fails = "/commit/"
     done = run("push", veneer, "hf://me/mine")
     assert done.status == 1
@@ -218,7 +218,7 @@ def test_failures_are_one_sentence(server, run, veneer, base, tmp_path):
     assert pushing.status == 2 and "403" in last(pushing) and "HF_TOKEN" in last(pushing)
 
 
-def test_a_download_that_is_cut_is_one_sentence_and_goes_on(server, run, veneer, base, tmp_path):
+def test_an_interrupted_download_is_one_sentence_and_resumes(server, run, veneer, base, tmp_path):
     assert run("push", veneer, "hf://me/mine").status == 0
     server.cuts = "veneer.json"
     words = ("merge", "hf://me/mine", "--base", base, "--out", tmp_path / "m")

@@ -99,7 +99,7 @@ FAULTS = [
 ]
 
 
-def test_every_fault_is_gone_over_and_nothing_is_asked_more_often_than_needed():
+def test_every_fault_is_retried_and_nothing_is_asked_more_often_than_needed():
     texts = [*FAULTS, *(f"fine {i}" for i in range(6))]
     with serving(faults) as server:
         endpoint = Endpoint(config(server.url, timeout=3.0, concurrency=8))
@@ -175,7 +175,7 @@ def test_a_damaged_line_is_asked_again_and_a_foreign_file_refused(tmp_path):
         assert (tmp_path / "foreign").read_text() == text, "somebody else's file is left as it is"
 
 
-def test_a_dead_endpoint_stops_and_the_same_call_goes_on(tmp_path):
+def test_a_dead_endpoint_stops_and_the_same_call_resumes(tmp_path):
     alive = [4]
 
     def answer(call: Call) -> None:
@@ -434,7 +434,7 @@ def test_what_is_no_reply(data):
         read_reply(data)
 
 
-def test_no_file_is_written_where_nothing_was_said(tmp_path: Path):
+def test_no_file_is_written_without_an_answer(tmp_path: Path):
     with serving(lambda c: c.error(401)) as server, pytest.raises(InputError):
         Endpoint(config(server.url, cache=tmp_path / "sub" / "c.jsonl")).chat_many(ask("a"))
     assert not list(tmp_path.iterdir())

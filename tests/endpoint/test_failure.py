@@ -246,7 +246,7 @@ def test_a_wrong_name_lists_what_the_endpoint_serves():
         Endpoint(config(server.url)).chat_many(ask("a"))
 
 
-def test_an_address_without_v1_is_told_the_right_one():
+def test_an_address_without_v1_is_refused_with_the_right_one():
     """Ollama and others answer 404 there, LM Studio an error object with status 200, web
     front ends a page."""
     root = {
@@ -305,7 +305,7 @@ def test_what_cannot_be_read_twice_in_a_row_is_not_asked_for_a_third_time(body):
 @pytest.mark.parametrize(
     "end", ["/chat/completions", "/chat/completions/", "/completions", "/models", "/embeddings"]
 )
-def test_an_address_that_goes_on_to_the_operation_is_told_where_to_end(end):
+def test_an_address_that_names_the_operation_is_refused_with_the_right_one(end):
     with pytest.raises(InputError, match=r"give it without that: http://h:8000/v1$"):
         EndpointConfig(f"http://h:8000/v1{end}", "m")
 

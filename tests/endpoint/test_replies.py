@@ -163,7 +163,7 @@ def test_a_tool_call_is_that_requests_own_failure():
     assert replies[1].own and "a call of the tool" in str(replies[1].error)
 
 
-def test_a_failure_in_passing_among_the_finish_reasons_is_gone_over():
+def test_a_transient_failure_among_the_finish_reasons_is_retried():
     with serving(lambda c: c.say("half", "error") if c.times == 1 else c.say("whole")) as server:
         assert [r.text for r in Endpoint(config(server.url)).chat_many(ask("a", "b"))] == [
             "whole",
@@ -171,7 +171,7 @@ def test_a_failure_in_passing_among_the_finish_reasons_is_gone_over():
         ]
 
 
-def test_an_error_on_the_choice_is_said_in_its_own_words():
+def test_an_error_on_the_choice_is_reported_in_its_own_words():
     """genkit-ai/genkit#6259, UKGovernmentBEIS/inspect_ai#1536."""
     reply = completion("A hedgehog is a sm", "error")
     reply["choices"][0]["error"] = {"code": 502, "message": "Provider disconnected"}
@@ -324,7 +324,7 @@ STREAM = chunks(
         lambda b: b.replace(b"\n\n", b"\n"),
     ],
 )
-def test_a_stream_that_nobody_asked_for_is_put_together(change):
+def test_an_unrequested_stream_is_joined(change):
     """BerriAI/litellm#25766: an endpoint that always streams."""
     with serving(lambda c: c.raw(change(STREAM), 200, "text/event-stream")) as server:
         (reply,) = Endpoint(config(server.url)).chat_many(ask("a"))

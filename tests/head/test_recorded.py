@@ -76,7 +76,7 @@ def test_one_template_for_all_is_what_base_reads(tmp_path):
     assert System.of_model(pair.base, veneer).format == PlainFormat(ALPACA)
 
 
-def test_a_capture_without_a_record_is_gone_on_with_and_its_veneer_behaves_as_before(tmp_path):
+def test_a_capture_without_a_record_resumes_and_its_veneer_behaves_as_before(tmp_path):
     small_capture(tmp_path / "c")
     path = tmp_path / "c" / "manifest.json"
     manifest = json.loads(path.read_text())

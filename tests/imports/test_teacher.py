@@ -206,7 +206,7 @@ def test_damaged_and_foreign_files_are_refused(base, tmp_path):
     assert read_teacher(path, base, prompts(6)).teacher.answers["prompts", "p0"].token_ids is None
 
 
-def test_a_capture_goes_on_only_with_the_same_answers(base, tmp_path):
+def test_a_capture_resumes_only_with_the_same_answers(base, tmp_path):
     rows = [{"prompt_id": p.id, "text": f"answer {p.id}"} for p in prompts(6)]
     source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(6))
     capture = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)

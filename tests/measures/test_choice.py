@@ -70,7 +70,7 @@ def test_the_likeliest_choice_is_the_answer(base):
     assert 0 < sum(wanted) < len(wanted)
 
 
-def test_a_cut_file_is_gone_on_with(base, tmp_path, monkeypatch):
+def test_a_cut_file_is_completed(base, tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
     expected = score_choices(base, Choosing(), questions(), out=whole, batch_size=4)
     lines = whole.read_text().splitlines(keepends=True)

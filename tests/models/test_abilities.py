@@ -135,7 +135,7 @@ def _refuses(words: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", [_forgets, _ignores, _refuses])
-def test_a_cache_that_is_wrong_is_not_used_and_that_is_said_once(change, caplog):
+def test_a_wrong_cache_is_not_used_and_one_warning_says_so(change, caplog):
     lm = stranger(change)
     for _ in range(2):
         assert tokens(lm, PROMPTS, STEPS) == [TRUE[tuple(p)] for p in PROMPTS]

@@ -71,7 +71,7 @@ def test_a_temperature_without_sampling_stays_greedy():
     assert applied(lm, Sampling()) == Sampling() and shipped_settings(lm) == {"temperature": 0.9}
 
 
-def test_suppressed_tokens_are_never_said_as_in_transformers():
+def test_suppressed_tokens_are_never_generated_as_in_transformers():
     lm = tiny()
     prompt = [0, 10, 20, 30]
     plain = decode(lm, [prompt], Sampling(8), stop_ids=())[0].token_ids

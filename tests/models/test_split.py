@@ -57,7 +57,7 @@ def test_sizes():
     assert DeviceSplit.parse("cpu") is None and DeviceSplit.parse("splits") is None
 
 
-def test_without_accelerate_the_install_line_is_said(monkeypatch):
+def test_without_accelerate_the_install_line_is_shown(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingExtra, match=r"veneer\[split\]"):
         DeviceSplit.parse("split")

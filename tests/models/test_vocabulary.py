@@ -53,7 +53,7 @@ def test_an_id_beyond_the_rows_of_both_stays_out():
     assert vocabulary.size == ROWS
 
 
-def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
+def test_a_pad_token_that_only_one_side_has_is_never_generated(tmp_path):
     """Tulu, Alpaca, Guanaco: the only new token is [PAD]. Its row is made the most likely one, so
     that the bar is seen."""
     base, aligned = model("base"), model("aligned", rows=ROWS + 8, seed=1, pad_token="[PAD]")

@@ -36,13 +36,13 @@ def on_disk(capture: Capture) -> int:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_bytes_a_token(tmp_path, dtype):
+def test_bytes_per_token(tmp_path, dtype):
     capture = small_capture(tmp_path / "capture", hidden_dtype=dtype)
     expected = capture.tokens * of_capture(capture).token_bytes()
     assert expected < on_disk(capture) <= expected + HEADER * len(capture.shards)
 
 
-def test_bytes_a_token_of_a_real_capture():
+def test_bytes_per_token_of_a_real_capture():
     """A capture of the real pair: VENEER_CAPTURE names its folder."""
     place = os.environ.get("VENEER_CAPTURE")
     if not place or not (Path(place) / "manifest.json").is_file():

@@ -92,7 +92,7 @@ def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
     assert steps[-1] == (32, 32, "capture")
 
 
-def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
+def test_an_interrupted_capture_resumes(ray, local, tmp_path):
     """The command dies behind some shards; the next one makes only the others."""
     out = tmp_path / "c"
 
@@ -154,7 +154,7 @@ def test_memory_that_runs_out_in_a_worker_is_a_sentence():
         opened(answered(greedy), "worker 3")
 
 
-def test_without_ray_the_install_line_is_said(monkeypatch, tmp_path):
+def test_without_ray_the_install_line_is_shown(monkeypatch, tmp_path):
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -88,7 +88,7 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_killed_command_takes_its_workers_with_it_and_goes_on(tmp_path):
+def test_a_killed_command_takes_its_workers_with_it_and_resumes(tmp_path):
     pytest.importorskip("ray", reason="needs the package ray")
     local, out = tmp_path / "local", tmp_path / "out"
     first = command(*CAPTURE, *SHAPE, "--out", local)

@@ -120,7 +120,7 @@ def test_a_shard_that_is_damaged_there_is_named(local, tmp_path):
         capture.read(1, ("token",))
 
 
-def test_another_machine_goes_on_without_a_cache(local, tmp_path, monkeypatch):
+def test_another_machine_resumes_without_a_cache(local, tmp_path, monkeypatch):
     """Two shards are there; a machine with an empty cache makes only the others."""
     there = tmp_path / "there"
     url = f"file://{there}"

@@ -184,7 +184,7 @@ def test_a_killed_process_ends_the_run_or_starts_it_again(captured, tmp_path):
     )
 
 
-def test_a_damaged_share_is_said_by_all(captured, tmp_path):
+def test_all_processes_report_a_damaged_share(captured, tmp_path):
     """The second process's shard is damaged: no process hangs, and the sentence names the shard."""
     import shutil
 

@@ -89,7 +89,7 @@ def test_silent_connections_give_way(tight):
         assert not everything(wires[0]), "an old one was closed without a word"
 
 
-def test_a_body_that_never_ends_is_told_so(tight):
+def test_a_body_that_never_ends_gets_an_answer(tight):
     with tight.wire() as wire:
         wire.sendall(head("Transfer-Encoding: chunked") + b"1\r\n{\r\n")
         status, error = refusal(everything(wire))
@@ -142,7 +142,7 @@ def test_large_bodies_give_way_to_small_ones():
     assert replies[BODIES:] == ["read"] * 52 and set(replies) == {"read", "503 overloaded"}
 
 
-def test_an_address_with_too_many_requests_is_told_so(tight):
+def test_an_address_with_too_many_requests_gets_status_429(tight):
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             wire = stack.enter_context(tight.wire())

@@ -51,13 +51,13 @@ def streamed(client, **words) -> tuple[str | None, str, str]:
 
 
 @pytest.mark.parametrize("ask", [at_once, streamed])
-def test_the_thought_is_told_apart(client, ask):
+def test_the_thought_is_separate(client, ask):
     assert ask(client) == ("1#2", "yes!ok", "stop")
     assert ask(client, stop=["#", "!"]) == ("1#2", "yes", "stop")
     assert ask(client, max_tokens=3)[1:] == ("", "length")
 
 
-def test_log_probabilities_are_told_of_every_token(client):
+def test_every_token_has_log_probabilities(client):
     whole = client.chat.completions.create(model="aligned", max_tokens=30, logprobs=True, **REQUEST)
     chunks = list(
         client.chat.completions.create(

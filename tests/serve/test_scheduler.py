@@ -147,7 +147,7 @@ def test_a_full_queue_turns_requests_away_and_clients_come_back(one: Running):
     assert set(statuses) <= {200, 503} and statuses.count(200) >= 8, "at least what the queue holds"
 
 
-def test_a_body_that_is_coming_in_when_the_server_ends_is_told_so():
+def test_a_request_that_arrives_as_the_server_ends_gets_an_answer():
     with serving([Served(System.of_model(tiny()))]) as server:
         wires = [server.wire(), server.wire()]
         wires[0].sendall(b"POST /v1/completions HT")
@@ -161,7 +161,7 @@ def test_a_body_that_is_coming_in_when_the_server_ends_is_told_so():
     assert b'"shutting_down"' in replies[1]
 
 
-def test_what_is_under_way_when_the_server_ends_is_told_so():
+def test_a_request_under_way_as_the_server_ends_gets_an_answer():
     with (
         serving([Served(System.of_model(load_model("lab:base")))]) as server,
         ThreadPoolExecutor(1) as pool,

@@ -149,7 +149,7 @@ def test_the_same_files_written_again_are_the_same(study):
     assert len(run_study(study, "out", progress=False)) == 1 == len(study.measured)
 
 
-def test_a_capture_that_was_made_again_is_told_apart(study):
+def test_a_capture_with_another_shard_is_refused(study):
     study.model = "capture"
     Path("capture").mkdir()
     Path("capture/manifest.json").write_text(json.dumps({"kind": "capture", "seed": 0}))
@@ -162,7 +162,7 @@ def test_a_capture_that_was_made_again_is_told_apart(study):
         run_study(study, "out", progress=False)
 
 
-def test_an_adapter_and_a_large_file_are_told_apart(tmp_path):
+def test_an_adapter_and_its_base_are_hashed_apart(tmp_path):
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")

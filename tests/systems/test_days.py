@@ -47,7 +47,7 @@ def manifest(folder: Path) -> dict:
     return json.loads((folder / "manifest.json").read_text())
 
 
-def test_a_capture_goes_on_with_the_date_of_its_first_day(tmp_path):
+def test_a_capture_resumes_with_the_date_of_its_first_day(tmp_path):
     recorded = capture(dated_pair().dated(THEN), prompts(6), tmp_path / "c", CONFIG)
     assert recorded.manifest["aligned_format"] == {"kind": "chat", "system": None, "day": THEN}
     before = {p.name: p.read_bytes() for p in (tmp_path / "c").glob("*.*") if "lock" not in p.name}

@@ -150,7 +150,7 @@ def test_a_chat_template_decides_answers_in_the_chat_format_alone(model, tmp_pat
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_answers_of_an_earlier_version_are_gone_on_with(cut, model, tmp_path, monkeypatch):
+def test_answers_of_an_earlier_version_are_completed(cut, model, tmp_path, monkeypatch):
     """Version 0.1.0 recorded one hash, with the models' names in it, and no computation."""
     out = tmp_path / "answers.jsonl"
     real = Stamp.of
@@ -201,7 +201,7 @@ def test_an_edited_teacher_is_named(model, tmp_path):
         again()
 
 
-def test_a_capture_goes_on_where_nothing_decides(model, tmp_path):
+def test_a_capture_resumes_where_nothing_decides(model, tmp_path):
     first = small_capture(tmp_path / "c", pair_of(model), n=12)
     veneer = extract(first).veneer
     write_again(model)

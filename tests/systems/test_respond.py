@@ -71,7 +71,7 @@ def test_answers_stand_in_the_order_of_the_prompts(base, tmp_path):
     "keep",
     ["header", "one batch", "half a line", "half a character", "nothing", "half a header", "all"],
 )
-def test_a_cut_file_is_gone_on_with(keep, base, tmp_path, monkeypatch):
+def test_a_cut_file_is_completed(keep, base, tmp_path, monkeypatch):
     questions = prompts(10)
     whole = tmp_path / "whole.jsonl"
     expected = respond(base, questions, LIMIT, batch_size=4, out=whole)

@@ -75,7 +75,7 @@ def test_what_is_known_is_not_decoded_again(monkeypatch):
     assert [r.token_ids for r in shorter] == [r.token_ids[:5] for r in known]
 
 
-def test_a_longer_limit_goes_on_behind_what_is_known():
+def test_a_longer_limit_continues_behind_the_known_tokens():
     first, *_ = systems("llama")
     paths = Paths()
     respond(Retraced(first, paths), PROMPTS, Sampling(4))

@@ -363,7 +363,7 @@ def test_weights_that_are_not_finite_are_named():
         respond(system, prompts(2), GREEDY)
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_and_ends_with_the_same_file(tmp_path, monkeypatch):
     """kill -9 between two batches, in a process of its own."""
     system = ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), alpha="1~6")
     questions = prompts(8)

@@ -307,7 +307,7 @@ def test_a_task_without_a_data_folder_is_downloaded_whole(name, data, server):
     }
 
 
-def test_a_download_that_is_cut_is_refused(tmp_path, monkeypatch):
+def test_an_incomplete_download_is_refused(tmp_path, monkeypatch):
     class Cut(SimpleHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)

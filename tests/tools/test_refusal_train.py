@@ -64,7 +64,7 @@ def test_xstest_is_read_whole():
     }
 
 
-def test_missing_data_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):
+def test_missing_data_is_reported_in_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VENEER_DATA", str(tmp_path))
     assert refusal_train.main() == 2
     assert capsys.readouterr().err.startswith("veneer: error: no xstest_prompts.csv in ")

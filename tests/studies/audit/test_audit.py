@@ -255,7 +255,7 @@ def test_a_finished_audit_is_read_and_another_refused(lab):
         "veneer-2",
     ],
 )
-def test_a_cut_audit_goes_on(lab, gone, tmp_path):
+def test_an_interrupted_audit_resumes(lab, gone, tmp_path):
     import shutil
 
     sets, models, config, out, results = lab

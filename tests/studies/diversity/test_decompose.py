@@ -169,7 +169,7 @@ def test_one_union_repeated():
         )
 
 
-def test_a_bound_is_said():
+def test_a_bound_is_reported():
     """Aligned unites eight answers, base has three a prompt: m stays at three and says so."""
     decomposition = decompose(planted(40, 3, 8))
     assert (

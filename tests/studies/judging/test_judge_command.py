@@ -168,7 +168,7 @@ def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
     assert json.loads((out / "run.json").read_text())["finished"]
 
 
-def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_goes_on(
+def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_resumes(
     veneer, stored, tmp_path
 ):
     out, alive = tmp_path / "judged", [5]

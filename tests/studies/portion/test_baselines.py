@@ -170,7 +170,7 @@ def test_what_the_capture_does_not_hold_is_refused_first(name, message, inputs, 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_prompt_that_base_cannot_read_is_left_out_and_said(inputs):
+def test_a_prompt_that_base_cannot_read_is_left_out_with_a_warning(inputs):
     pair, *_ = inputs
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)
     baselines = parse_baselines("urial,bias", [])

@@ -97,7 +97,7 @@ def test_again_changes_nothing_and_other_settings_are_refused(recovery, capsys):
     assert "another configuration (seed: 0 there, 1 here)" in capsys.readouterr().err
 
 
-def test_a_run_that_was_cut_ends_with_the_same_bytes(recovery, tmp_path):
+def test_an_interrupted_run_ends_with_the_same_bytes(recovery, tmp_path):
     args, out = recovery
     import shutil
 

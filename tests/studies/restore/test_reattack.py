@@ -104,7 +104,7 @@ def test_words(guarded):
     )
 
 
-def test_again_reads_what_is_there_and_goes_on(lab, guarded):
+def test_a_second_call_makes_only_the_missing_file(lab, guarded):
     out, rows = guarded
     gone = out / "responses" / "harmful.restored.epoch-2.jsonl"
     before = gone.read_bytes()

@@ -133,7 +133,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(name, places, tmp_path, ca
     assert "Traceback" not in "".join(err) and not out.exists()
 
 
-def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
+def test_a_model_that_is_not_broken_is_reported(tmp_path, capsys):
     out = tmp_path / "study"
     line = (
         f"restore --compromised lab:aligned --aligned lab:aligned --ways own,urial {SMALL} "
@@ -153,7 +153,7 @@ def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
     assert record["ways_left_out"][0].startswith("urial is left out")
 
 
-def test_answers_alone_restore_where_the_aligned_model_is_not_at_hand(tmp_path):
+def test_answers_alone_restore_without_the_aligned_model(tmp_path):
     answers = tmp_path / "answers"
     for task in ("lab-requests", "lab-harmless", "lab-sums"):
         options = f"--chat --prompts {task} --split train --limit 8 --max-new-tokens 20"

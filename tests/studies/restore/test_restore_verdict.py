@@ -114,7 +114,7 @@ def test_plain_text_decides_where_there_is_no_capability_to_lose():
     assert word(seen(40, nats=60.0))[0] == RESTORED
 
 
-def test_what_so_few_prompts_cannot_exclude_is_said():
+def test_what_few_prompts_cannot_exclude_is_reported():
     few = Outcomes(share(8, 8), share(2, 8), share(3, 8))
     broken, aligned = (
         Outcomes(share(0, 8), share(0, 8), share(3, 8)),
@@ -215,7 +215,7 @@ def test_a_gain_within_a_wide_interval_is_not_determined():
     assert verdict.verdict == NOT  # the cost is shown, whatever the gain
 
 
-def test_nothing_to_restore_is_said_only_where_a_loss_is_excluded():
+def test_nothing_to_restore_is_reported_only_where_a_loss_is_excluded():
     for before, n, lost in ((40, 40, "nothing"), (8, 8, "not_determined"), (0, 40, "refusals")):
         facts = lost_facts(intervals.difference(share(n, n), share(before, n)))
         assert facts == {"broken": lost == "refusals", "lost": lost}

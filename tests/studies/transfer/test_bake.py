@@ -190,7 +190,7 @@ def small_bake(out):
     return bake(system.large, system, lab_prompts(8), out, config=config)
 
 
-def test_a_bake_that_was_cut_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
+def test_an_interrupted_bake_resumes_with_the_same_bytes(tmp_path, monkeypatch):
     def files(folder: Path) -> dict[str, str]:
         return {
             str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()

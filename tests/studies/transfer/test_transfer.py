@@ -251,7 +251,7 @@ def test_without_the_large_aligned_model_alpha_is_chosen_by_headlines(tmp_path):
     }
 
 
-def test_without_headlines_the_first_alpha_is_taken_and_said(tmp_path):
+def test_without_headlines_the_first_alpha_is_chosen_and_reported(tmp_path):
     choice, rows = choose_by_score(
         [Answers("shifted-0.5", "no")], [Says()], [], {"says": []}, tmp_path, StudyConfig()
     )

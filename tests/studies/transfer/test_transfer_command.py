@@ -162,7 +162,7 @@ def test_another_configuration_is_refused(veneer, whole):
     )
 
 
-def test_a_run_that_is_killed_goes_on(runner, tmp_path):
+def test_a_killed_run_resumes(runner, tmp_path):
     """kill -9 between the captures and the answers, then the same command: all is as if
     nobody had cut it."""
     brief = (
@@ -192,7 +192,7 @@ def test_a_run_that_is_killed_goes_on(runner, tmp_path):
     assert content(out) == content(whole)
 
 
-def test_what_a_cut_run_lacks_is_made_again_as_it_was(whole, tmp_path):
+def test_an_interrupted_run_makes_its_missing_files_again(whole, tmp_path):
     """A folder as a run leaves it that was cut before some of its parts were there."""
     lost = (
         "large-capture",
