@@ -1,7 +1,6 @@
 """A capture holds what the two models say: checked against one plain forward pass a prompt, and
 against damage and interruption."""
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pairs import chat_pair, plain_pair, prompts, small_capture
+from pairs import capture_files, chat_pair, plain_pair, prompts, small_capture
 from tiny import ARCHITECTURES, tiny
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture import job as capture_job
@@ -21,18 +20,6 @@ from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
-
-
-def files(folder: Path) -> dict[str, str]:
-    """Hashes of everything but what may differ (contract.md)."""
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-        and "manifest" not in p.name
-        and not p.name.startswith(".lock")
-        and p.suffix != ".log"
-    }
 
 
 @pytest.mark.parametrize(
@@ -174,7 +161,7 @@ def test_kill_and_go_on_gives_the_same_bytes(tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        whole = files(small_capture(tmp_path / "whole").folder)
+        whole = capture_files(small_capture(tmp_path / "whole").folder)
         command = [
             sys.executable,
             "-c",
@@ -193,7 +180,7 @@ def test_kill_and_go_on_gives_the_same_bytes(tmp_path):
             Capture.open(tmp_path / "cut")
         (tmp_path / "cut" / ".shard-00001.safetensors.x.part").write_bytes(b"half a shard")
         capture = small_capture(tmp_path / "cut")
-        assert files(capture.folder) == whole
+        assert capture_files(capture.folder) == whole
     finally:
         torch.set_num_threads(threads)
 
@@ -262,11 +249,11 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(base, numbers, *rest)
 
-    expected = files(small_capture(tmp_path / "a").folder).keys()
+    expected = capture_files(small_capture(tmp_path / "a").folder).keys()
     monkeypatch.setattr(capture_job, "capture_batch", greedy)
     capture = small_capture(tmp_path / "b")
     assert set(sizes) == {4, 2}
-    assert files(capture.folder).keys() == expected
+    assert capture_files(capture.folder).keys() == expected
     assert capture.prompt_numbers == list(range(12))
 
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from endpoint_requests import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,10 +26,6 @@ pytest.importorskip("openai", reason="needs the package openai: pip install 'ven
 def config(url: str, **words) -> EndpointConfig:
     quick = {"first_wait": 0.02, "longest_wait": 0.05, "timeout": 5.0, "key_env": "VENEER_TEST_KEY"}
     return EndpointConfig(url, "stand-in", **{**quick, **words})
-
-
-def ask(*texts: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": t},), {"temperature": 0}) for t in texts]
 
 
 def echo(call: Call) -> None:

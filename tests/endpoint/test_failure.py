@@ -8,30 +8,16 @@ from email.utils import formatdate
 
 import pytest
 from bodies import FILTERED, INSIDE, LONG, PASSING, REPORTED
+from endpoint_requests import ask, config
 
 from faulty_server import Call, serving
-from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
+from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.backoff import LONGEST_WAIT, requested_seconds
 from veneer.endpoint.failure import Failure, Fault, of_error, of_status
 from veneer.endpoint.words import one_line, read_body, sentence
 from veneer.foundation.errors import InputError, VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
-
-
-def config(url: str, **words) -> EndpointConfig:
-    quick = {
-        "first_wait": 0.01,
-        "longest_wait": 0.02,
-        "timeout": 5.0,
-        "key_env": "VENEER_TEST_KEY",
-        "retries": 3,
-    }
-    return EndpointConfig(url, "stand-in", **{**quick, **words})
-
-
-def ask(*texts: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": t},), {"temperature": 0}) for t in texts]
 
 
 def kind_of(failure: Failure) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint_requests import ask, config
 
 from faulty_server import Call, completion, serving
-from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
+from veneer.endpoint import Endpoint
 from veneer.endpoint.cache import Cache
 from veneer.endpoint.events import is_stream, whole
 from veneer.endpoint.failure import Failure
@@ -85,21 +86,6 @@ WORDS = {
     ],
 }
 CASES = [(word, ending) for ending, words in WORDS.items() for word in words]
-
-
-def config(url: str, **words) -> EndpointConfig:
-    quick = {
-        "first_wait": 0.01,
-        "longest_wait": 0.02,
-        "timeout": 5.0,
-        "key_env": "VENEER_TEST_KEY",
-        "retries": 3,
-    }
-    return EndpointConfig(url, "stand-in", **{**quick, **words})
-
-
-def ask(*texts: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": t},), {"temperature": 0}) for t in texts]
 
 
 @pytest.mark.parametrize(("word", "ending"), CASES, ids=[repr(c[0]) for c in CASES])

@@ -3,7 +3,6 @@ also where a worker is killed."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folders import content
 
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
@@ -59,14 +59,6 @@ def local(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("local") / "capture"
     capture(Pair.load("lab:base", "lab:aligned"), prompts(), out, CONFIG)
     return out
-
-
-def content(folder: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and not p.name.startswith(".")
-    }
 
 
 def kill(crew: Crew, worker: int) -> None:

@@ -3,7 +3,6 @@ connection breaks."""
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import content
 
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from veneer.capture import CaptureConfig
@@ -25,14 +25,6 @@ from veneer.scale.storage import cache_folder, is_url, without_secrets
 
 pytest.importorskip("fsspec", reason="needs the package fsspec")
 from cutting_proxy import CuttingProxy
-
-
-def content(folder: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and not p.name.startswith(".")
-    }
 
 
 def job(pair=None, n: int = 12, **words) -> Job:
