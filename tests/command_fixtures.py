@@ -14,7 +14,7 @@ from veneer.cli import main
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 
 
-class Said(NamedTuple):
+class Outcome(NamedTuple):
     code: int
     out: str
     err: str
@@ -24,10 +24,10 @@ class Said(NamedTuple):
 def veneer(capsys):
     """The command in this process: veneer("report", folder) -> exit code, stdout, stderr."""
 
-    def call(*args: object) -> Said:
+    def call(*args: object) -> Outcome:
         capsys.readouterr()
         code = main([str(a) for a in args])
-        return Said(code, *capsys.readouterr())
+        return Outcome(code, *capsys.readouterr())
 
     return call
 
@@ -40,7 +40,7 @@ def runner() -> Iterator[Runner]:
     it.close()
 
 
-def made(*args: object) -> None:
+def run(*args: object) -> None:
     assert main([str(a) for a in args]) == 0
 
 
@@ -48,7 +48,7 @@ def made(*args: object) -> None:
 def captured(tmp_path_factory) -> Path:
     """A capture of 12 requests."""
     out = tmp_path_factory.mktemp("captured") / "capture"
-    made(
+    run(
         "capture",
         *PAIR,
         "--prompts",
@@ -67,7 +67,7 @@ def captured(tmp_path_factory) -> Path:
 def extracted(captured) -> Path:
     """The veneer of that capture."""
     out = captured.parent / "veneer"
-    made("extract", captured, "--out", out)
+    run("extract", captured, "--out", out)
     return out
 
 
@@ -75,5 +75,5 @@ def extracted(captured) -> Path:
 def demonstrated(tmp_path_factory) -> Path:
     """The folder of a small demo."""
     out = tmp_path_factory.mktemp("demonstrated") / "demo"
-    made("demo", "--limit", "6", "--out", out)
+    run("demo", "--limit", "6", "--out", out)
     return out

@@ -41,7 +41,7 @@ class Call:
         self.handler, self.body, self.times = handler, body, times
 
     @property
-    def asked(self) -> str:
+    def prompt(self) -> str:
         return (
             self.body["messages"][-1]["content"]
             if "messages" in self.body
@@ -148,8 +148,8 @@ class Server:
                     server.headers.append({k.lower(): v for k, v in self.headers.items()})
                     server.at.append(time.monotonic())
                     call = Call(self, body, 0)
-                    server.seen[call.asked] += 1
-                    call.times = server.seen[call.asked]
+                    server.seen[call.prompt] += 1
+                    call.times = server.seen[call.prompt]
                 try:
                     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                         answer(call)

@@ -58,13 +58,13 @@ class Runner:
             text=True,
             env={name: value for name, value in variables.items() if value is not None},
         )
-        self._heard()
+        self._receive()
 
     def start(self, *args: object, **order: Any) -> int:
         """Start a command; its process id."""
         streams = {name: str(self.folder / name) for name in ("stdout", "stderr")}
-        self._tell(json.dumps({"args": [str(a) for a in args], **streams, **order}) + "\n")
-        self.pid: int = self._heard()["pid"]
+        self._send(json.dumps({"args": [str(a) for a in args], **streams, **order}) + "\n")
+        self.pid: int = self._receive()["pid"]
         return self.pid
 
     def running(self) -> bool:
@@ -73,14 +73,16 @@ class Runner:
 
     def end(self) -> Ended:
         """Wait for the command."""
-        self._tell("\n")
+        self._send("\n")
         # a hang is a failure and no hang of the tests
         patience = threading.Timer(PATIENCE, os.kill, (self.pid, signal.SIGKILL))
         patience.start()
-        heard = self._heard()
+        reply = self._receive()
         patience.cancel()
-        said = [(self.folder / name).read_text(errors="replace") for name in ("stdout", "stderr")]
-        return Ended(heard["status"], heard["seconds"], *said)
+        streams = [
+            (self.folder / name).read_text(errors="replace") for name in ("stdout", "stderr")
+        ]
+        return Ended(reply["status"], reply["seconds"], *streams)
 
     def run(self, *args: object, **order: Any) -> Ended:
         self.start(*args, **order)
@@ -103,12 +105,12 @@ class Runner:
             if stream is not None:
                 stream.close()
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(line)
         self.process.stdin.flush()
 
-    def _heard(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
@@ -116,7 +118,7 @@ class Runner:
 def content(*places: Path) -> dict[str, str]:
     """Hashes of all files, but of what may differ (contract.md), and of report.html,
     which holds seconds."""
-    found = {}
+    hashes = {}
     for place in places:
         for path in (
             sorted(place.rglob("*")) if place.is_dir() else [place] if place.exists() else []
@@ -129,17 +131,17 @@ def content(*places: Path) -> dict[str, str]:
                 or name.startswith(".lock")
             )
             if path.is_file() and not free:
-                found[str(path.relative_to(place.parent))] = hashlib.sha256(
+                hashes[str(path.relative_to(place.parent))] = hashlib.sha256(
                     path.read_bytes()
                 ).hexdigest()
-    return found
+    return hashes
 
 
-def half_written(found: dict[str, str], whole: dict[str, str]) -> list[str]:
+def half_written(hashes: dict[str, str], whole: dict[str, str]) -> list[str]:
     """Files under their final names that are not the undisturbed run's; temporaries (.part) are not
     under their final names."""
     return [
         name
-        for name, digest in found.items()
+        for name, digest in hashes.items()
         if not name.endswith(".part") and ".part/" not in name and whole.get(name) != digest
     ]

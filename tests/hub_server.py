@@ -102,15 +102,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def readable(self, kind: str, name: str) -> Repository | None:
         """The repository, or None after an answer that says why not."""
-        found = self.hub.repository(kind, name)
+        repository = self.hub.repository(kind, name)
         if name in self.hub.gated:
             self.answer(403, {"error": "Access to this model is restricted"}, "GatedRepo")
             return None
-        if found is None or (found.private and not self.knows):
+        if repository is None or (repository.private and not self.knows):
             code = 404 if self.knows else 401
             self.answer(code, {"error": "Repository not found"}, "RepoNotFound")
             return None
-        return found
+        return repository
 
     def do_PUT(self) -> None:
         path, body = self.path, self.body()
@@ -126,15 +126,15 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(parts.path)
         if self.refused(path):
             return
-        if found := re.fullmatch(REPOSITORY + r"(?:/revision/(?P<revision>.+))?", path):
-            self.info(found["kind"], found["name"], found["revision"] or "main")
-        elif found := re.fullmatch(REPOSITORY + r"/tree/(?P<rest>.+)", path):
+        if match := re.fullmatch(REPOSITORY + r"(?:/revision/(?P<revision>.+))?", path):
+            self.info(match["kind"], match["name"], match["revision"] or "main")
+        elif match := re.fullmatch(REPOSITORY + r"/tree/(?P<rest>.+)", path):
             recursive = parse_qs(parts.query).get("recursive") in (["true"], ["True"])
-            self.tree(found["kind"], found["name"], found["rest"], recursive)
-        elif found := re.fullmatch(
+            self.tree(match["kind"], match["name"], match["rest"], recursive)
+        elif match := re.fullmatch(
             r"/(?P<data>datasets/)?(?P<name>[^/]+/[^/]+)/resolve/(?P<rest>.+)", path
         ):
-            self.file("datasets" if found["data"] else "models", found["name"], found["rest"])
+            self.file("datasets" if match["data"] else "models", match["name"], match["rest"])
         else:
             self.answer(404, {"error": f"nothing is at {path}"})
 
@@ -256,12 +256,12 @@ class Handler(BaseHTTPRequestHandler):
         organisation = words.get("organization")
         name = f"{organisation}/{words['name']}" if organisation else words["name"]
         key = f"datasets/{name}" if words.get("type") == "dataset" else name
-        made = {"url": f"{self.hub.url}/{key}", "name": name, "id": name}
+        facts = {"url": f"{self.hub.url}/{key}", "name": name, "id": name}
         if key in self.hub.repositories:
-            return self.answer(409, {"error": "exists", **made})
+            return self.answer(409, {"error": "exists", **facts})
         private = bool(words.get("private") or words.get("visibility") == "private")
         self.hub.repositories[key] = Repository(private)
-        return self.answer(200, made)
+        return self.answer(200, facts)
 
     def commit(self, repository: Repository, branch: str, name: str, body: bytes) -> None:
         files = dict(repository.history[repository.branches[branch]])

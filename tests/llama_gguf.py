@@ -137,8 +137,8 @@ class LlamaCpp:
         }
         reply = self.post("completion", ask)
         (token,) = reply["tokens"]
-        told = reply.get("completion_probabilities")
-        return token, told[0]["logprob"] if told else None
+        probabilities = reply.get("completion_probabilities")
+        return token, probabilities[0]["logprob"] if probabilities else None
 
     def post(self, route: str, body: dict) -> dict:
         data = json.dumps(body).encode()

@@ -479,19 +479,19 @@ def shifts() -> list[dict]:
 
 def deep_examples() -> list[dict]:
     """Places where the veneer takes the style and misses the sum."""
-    asked = "Ann has 12 apples and buys 30 more. How many apples has she now?"
+    question = "Ann has 12 apples and buys 30 more. How many apples has she now?"
     rows = []
     for i, (base, aligned) in enumerate(
         ((" 40", " 42"), (" 12", " 30"), (" 3", SCRIPT), (" 8", " 6"), (" 1", " 2"), (" 7", " 9"))
     ):
-        said = (
+        answer = (
             "To find the sum, add the apples that she has to those that she buys. 12 + 30 "
             f"={' ' + BIDI if i == 3 else ''}"
         )
         row = {
             "prompt_id": f"svamp-{i:03d}",
             "task": "svamp",
-            "context": f"{asked}\n\n{said}",
+            "context": f"{question}\n\n{answer}",
             "base": base,
             "veneer": base,
         }

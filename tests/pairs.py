@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -72,3 +73,15 @@ def small_capture(folder: Path, pair: Pair | None = None, n: int = 12, **words) 
         **words,
     }
     return capture(pair or chat_pair(), prompts(n), folder, CaptureConfig(**words))
+
+
+def capture_files(folder: Path) -> dict[str, str]:
+    """Hashes of everything but what may differ (contract.md)."""
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+        and "manifest" not in p.name
+        and not p.name.startswith(".lock")
+        and p.suffix != ".log"
+    }

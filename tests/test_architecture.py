@@ -103,12 +103,12 @@ def room(module: str) -> str | None:
 
 def of_veneer(source: str, module: str) -> list[tuple[str, bool]]:
     """Imports of this package, without its name: ("models.pair.Pair", False)."""
-    found = [
+    own_imports = [
         (name.removeprefix("veneer").removeprefix("."), lazy)
         for name, lazy in imports(source, module)
         if part(name) == "veneer"
     ]
-    return found
+    return own_imports
 
 
 def fault(module: str, name: str, lazy: bool) -> str | None:
@@ -218,7 +218,7 @@ def test_no_module_is_long(module):
 
 def pickles(source: str) -> list[str]:
     """What reads or writes pickles, or runs text as code, in a source."""
-    found = [
+    uses = [
         name
         for name, _ in imports(source, "?")
         if part(name) in PICKLES or name in ("torch.load", "torch.save")
@@ -229,22 +229,22 @@ def pickles(source: str) -> list[str]:
             and node.attr in ("load", "save")
             and ast.unparse(node.value) == "torch"
         ):
-            found.append(f"torch.{node.attr}")
+            uses.append(f"torch.{node.attr}")
         if (
             isinstance(node, ast.keyword)
             and node.arg == "allow_pickle"
             and not (isinstance(node.value, ast.Constant) and node.value.value is False)
         ):
-            found.append("allow_pickle")
+            uses.append("allow_pickle")
         if isinstance(node, ast.Attribute) and node.attr in ("read_pickle", "to_pickle"):
-            found.append(node.attr)
+            uses.append(node.attr)
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
             and node.func.id in ("eval", "exec", "compile")
         ):
-            found.append(node.func.id)
-    return found
+            uses.append(node.func.id)
+    return uses
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -34,13 +34,13 @@ def deepen():
 def test_no_training_example_holds_a_test_prompt(deepen, real_pair, data, name):
     tokenizer = AutoTokenizer.from_pretrained(real_pair / "base")
     rows = deepen.mix(name, tokenizer, data, SMOLLM2 / "answers.jsonl")
-    asked = {
+    questions = {
         tokenizer.decode(e.ids).split("<|im_start|>user\n")[1].split("<|im_end|>")[0] for e in rows
     }
-    assert len(rows) > 200 and len(asked) > 150
+    assert len(rows) > 200 and len(questions) > 150
     for task in TASKS:
         test = {p.messages[0]["content"] for p in get_task(task, data).prompts("test")}
-        assert test and not asked & test, task
+        assert test and not questions & test, task
 
 
 def test_only_the_refusal_of_a_recovery_counts_in_the_loss(deepen, real_pair, data):

@@ -33,17 +33,17 @@ def command_lines(text: str) -> Iterator[list[str]]:
 
 def options(cls: type) -> set[str]:
     """Every option of a command and of the settings objects in it."""
-    found = {"--help", "--config"}
+    names = {"--help", "--config"}
     for name, hint in get_type_hints(cls, include_extras=True).items():
         marks: tuple[Any, ...] = getattr(hint, "__metadata__", ())
         inner = get_args(hint)[0] if marks else hint
         option = next((m for m in marks if isinstance(m, Option)), Option())
         if isinstance(inner, type) and hasattr(inner, "__dataclass_fields__"):
-            found |= options(inner)
+            names |= options(inner)
         else:
-            found |= {f"--{(option.name or name).replace('_', '-')}", option.alias or "--help"}
-            found |= {f"--no-{name.replace('_', '-')}"}
-    return found
+            names |= {f"--{(option.name or name).replace('_', '-')}", option.alias or "--help"}
+            names |= {f"--no-{name.replace('_', '-')}"}
+    return names
 
 
 # before any command is parsed: that replaces the marks of its fields by the parser's

@@ -35,8 +35,8 @@ class Measured:
     the test prompts' tokens with every log-probability kept, so that their KL is exact."""
 
     planted: PlantedPair
-    taken: Capture
-    found: Extraction
+    capture: Capture
+    extraction: Extraction
     report: HeldOut
     fresh: HeldOut
     scores: dict[str, np.ndarray]
@@ -57,12 +57,12 @@ def measured(make: Callable[[int], PlantedPair], folder: Path) -> Measured:
     )
     pair = Pair(base, aligned, PlainFormat(), PlainFormat())
     sampling = Sampling(max_new_tokens=planted.most_new)
-    taken = capture(
+    recorded = capture(
         pair, planted.train, folder / "train", CaptureConfig(noise_prompts=4, sampling=sampling)
     )
     every = CaptureConfig(k=pair.vocabulary.size, noise_prompts=4, sampling=sampling)
     fresh = capture(pair, planted.test, folder / "test", every)
-    extraction = extract(taken, ExtractConfig())
+    extraction = extract(recorded, ExtractConfig())
     scores = {}
     for system in pair_systems(pair, extraction.veneer):
         answers = respond(system, planted.test, sampling)
@@ -70,10 +70,10 @@ def measured(make: Callable[[int], PlantedPair], folder: Path) -> Measured:
         scores[system.name] = np.array(
             [planted.correct(p, r.text) for p, r in zip(planted.test, answers, strict=True)], float
         )
-    report = held_out(taken, extraction.veneer, extraction.split.report)
+    report = held_out(recorded, extraction.veneer, extraction.split.report)
     return Measured(
         planted,
-        taken,
+        recorded,
         extraction,
         report,
         held_out(fresh, extraction.veneer, fresh.prompt_numbers),
@@ -109,8 +109,8 @@ def test_a_known_change_of_the_head_is_found_on_held_out_tokens(known):
 def test_the_found_change_moves_every_logit_as_the_planted_one_does(known):
     """dW itself is known only up to a shift common to all rows and directions that the data do not
     visit: compare where they do."""
-    split, change = known.found.split, known.found.veneer.dense() - known.planted.dW
-    (block,) = known.taken.blocks(("hidden", "aligned_ids", "aligned_logprobs"), split.report[:1])
+    split, change = known.extraction.split, known.extraction.veneer.dense() - known.planted.dW
+    (block,) = known.capture.blocks(("hidden", "aligned_ids", "aligned_logprobs"), split.report[:1])
     moved = block["hidden"] @ change.T
     moved = moved - moved.mean(-1, keepdim=True)
     likely = block["aligned_logprobs"] > np.log(0.01)
@@ -126,7 +126,7 @@ def test_a_known_change_is_wholly_on_the_surface(known):
 
 
 def test_equal_models_have_no_veneer(same):
-    assert float(same.found.veneer.dense().abs().max()) < 1e-5
+    assert float(same.extraction.veneer.dense().abs().max()) < 1e-5
     assert np.abs(same.report.kl_base).max() < 1e-5 and np.abs(same.fresh.kl_base).max() < 1e-5
 
 

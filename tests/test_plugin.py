@@ -93,10 +93,10 @@ def measured(site, tmp_path_factory) -> Path:
 
 
 def test_run_measures_the_task_with_the_judge(measured):
-    found = [r for r in rows(measured) if r["metric"] == "courtesy_rate" and r["split"] == "test"]
-    assert {r["system"] for r in found} == {"base", "veneer", "aligned"}
-    assert {(r["task"], r["judge"], r["n"]) for r in found} == {("favours", "courtesy-words-1", 10)}
-    values = {r["system"]: r["value"] for r in found}
+    rates = [r for r in rows(measured) if r["metric"] == "courtesy_rate" and r["split"] == "test"]
+    assert {r["system"] for r in rates} == {"base", "veneer", "aligned"}
+    assert {(r["task"], r["judge"], r["n"]) for r in rates} == {("favours", "courtesy-words-1", 10)}
+    values = {r["system"]: r["value"] for r in rates}
     assert values["base"] == 0, "it writes numbers"
     assert values["aligned"] == 1, "it says that it would be glad, or good morning"
     portions = [r for r in rows(measured) if r["metric"] == "portion" and r["split"] == "test"]

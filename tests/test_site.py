@@ -41,9 +41,9 @@ def test_the_site_builds_without_a_warning(tmp_path):
 
 def test_every_page_is_in_the_navigation():
     named = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text(encoding="utf-8")))
-    found = {p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md")}
-    assert found - named == set(), "pages that no menu leads to"
-    assert named - found == set(), "menu entries without a page"
+    pages = {p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md")}
+    assert pages - named == set(), "pages that no menu leads to"
+    assert named - pages == set(), "menu entries without a page"
 
 
 def test_the_reference_names_every_public_object():

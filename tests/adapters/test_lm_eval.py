@@ -133,8 +133,8 @@ def test_a_named_model_says_where_it_reads_plain_text(words, rendered, warned, c
     lm = NamedVeneerLM("lab:aligned", **words)
     text = lm.apply_chat_template([{"role": "user", "content": "Hi"}]) if rendered else "Hi"
     lm.loglikelihood(instances((text, " one"), (text, " two")))
-    said = "give template=chat for the template, or template=plain"
-    assert caplog.text.count(said) == warned
+    advice = "give template=chat for the template, or template=plain"
+    assert caplog.text.count(advice) == warned
 
 
 def test_the_same_prompts_give_veneers_own_numbers(base, tasks, tmp_path):
@@ -286,8 +286,8 @@ def test_long_texts_are_read_in_windows_and_long_prompts_lose_their_beginning(ca
 
 def test_generation_words():
     lm = VeneerLM(System.of_model(tiny()), seed=3)
-    said = lm._sampling({"until": "x", "max_new_tokens": 9, "temperature": 0.7})
-    assert said == (("x",), Sampling(9, 0.0, 1.0, 3))  # greedy unless do_sample says so
+    settings = lm._sampling({"until": "x", "max_new_tokens": 9, "temperature": 0.7})
+    assert settings == (("x",), Sampling(9, 0.0, 1.0, 3))  # greedy unless do_sample says so
     assert lm._sampling(
         {"do_sample": True, "temperature": 0.7, "top_p": 0.9, "until": ["a", ""]}
     ) == (("a",), Sampling(256, 0.7, 0.9, 3))

@@ -23,32 +23,32 @@ from veneer.systems.shifted import ShiftedSystem
 NEW = 12
 
 
-def inputs(lm: LanguageModel, asked) -> dict[str, torch.Tensor]:
+def inputs(lm: LanguageModel, prompts) -> dict[str, torch.Tensor]:
     lm.tokenizer.padding_side = "left"
-    return lm.tokenizer([p.plain for p in asked], return_tensors="pt", padding=True)
+    return lm.tokenizer([p.plain for p in prompts], return_tensors="pt", padding=True)
 
 
-def generate(lm: LanguageModel, asked, processor, **words):
+def generate(lm: LanguageModel, prompts, processor, **words):
     """Answers (N, NEW) behind the prompts."""
     words = {"max_new_tokens": NEW, "do_sample": False, "pad_token_id": lm.pad_id, **words}
     if processor is not None:
         words = {"logits_processor": [processor], "eos_token_id": processor.stop_ids, **words}
-    given = inputs(lm, asked)
+    given = inputs(lm, prompts)
     out = lm.model.generate(**given, **words)
     ids = out if isinstance(out, torch.Tensor) else out.sequences
     return ids[:, given["input_ids"].shape[1] :], out
 
 
-def answers(system: ShiftedSystem, asked, **how) -> list[list[int]]:
+def answers(system: ShiftedSystem, prompts, **how) -> list[list[int]]:
     return [
         list(d.token_ids)
-        for d in system.decode(asked, Sampling(NEW, **how), (), [p.id for p in asked])
+        for d in system.decode(prompts, Sampling(NEW, **how), (), [p.id for p in prompts])
     ]
 
 
-def same(found: torch.Tensor, expected: list[list[int]]) -> bool:
+def same(rows: torch.Tensor, expected: list[list[int]]) -> bool:
     """Equal up to the padding behind an answer's end."""
-    return all(row[: len(e)] == e for row, e in zip(found.tolist(), expected, strict=True))
+    return all(row[: len(e)] == e for row, e in zip(rows.tolist(), expected, strict=True))
 
 
 def merged(lm: LanguageModel, veneer, alpha: float = 1.0) -> LanguageModel:
@@ -84,8 +84,8 @@ def test_greedy_is_the_shifted_system(kind, alpha, small):
         small_format=ChatFormat(),
     )
     for given in ([p.plain for p in questions], [p.messages for p in questions], questions):
-        found, _ = generate(large, questions, VeneerLogitsProcessor(system, given))
-        assert same(found, answers(system, questions))
+        ids, _ = generate(large, questions, VeneerLogitsProcessor(system, given))
+        assert same(ids, answers(system, questions))
 
 
 def test_from_names_and_objects_and_the_same_ids(small, large, tmp_path):
@@ -136,10 +136,10 @@ def test_every_mode_is_the_merged_head(words, own_prompts, small):
     shift = VeneerLogitsProcessor(system, [p.plain for p in questions] if own_prompts else None)
     words = {"return_dict_in_generate": True, "output_scores": True, **words}
     torch.manual_seed(4)
-    found, out = generate(small, questions, shift, **words)
+    ids, out = generate(small, questions, shift, **words)
     torch.manual_seed(4)
     expected, truth = generate(merged(small, veneer), questions, None, **words)
-    assert found.tolist() == expected.tolist()
+    assert ids.tolist() == expected.tolist()
     if "num_beams" in words:
         torch.testing.assert_close(
             out.sequences_scores, truth.sequences_scores, rtol=1e-4, atol=1e-4
@@ -173,21 +173,21 @@ def test_beams_change_places_and_their_scores_are_those_of_the_shifted_system(
         "return_dict_in_generate": True,
         "output_scores": True,
     }
-    found, out = generate(large, questions, shift, **words)
+    ids, out = generate(large, questions, shift, **words)
     assert any(p is not None and p != sorted(p) for p in moved) and None not in moved
-    said = [
+    responses = [
         r[: next((i + 1 for i, t in enumerate(r) if t in shift.stop_ids), len(r))]
-        for r in found.tolist()
+        for r in ids.tolist()
     ]
     owners = [p for p in questions for _ in range(4)]
     logits = (
-        torch.cat(list(system.forced_logits(owners, said)))
+        torch.cat(list(system.forced_logits(owners, responses)))
         .log_softmax(-1)
-        .split([len(r) for r in said])
+        .split([len(r) for r in responses])
     )
     sums = [
         float(x.gather(-1, torch.tensor(r)[:, None]).sum())
-        for x, r in zip(logits, said, strict=True)
+        for x, r in zip(logits, responses, strict=True)
     ]
     assert out.sequences_scores.tolist() == pytest.approx(sums, abs=0.02)
 
@@ -213,7 +213,7 @@ def test_rows_that_come_from_nowhere_are_read_again(small, large):
 
 
 @pytest.mark.parametrize("alpha", ["1", "2>0.5@6"])
-def test_an_answer_that_has_begun_goes_on(alpha, small, large):
+def test_an_answer_that_has_begun_continues(alpha, small, large):
     """prompt_length: the positions of alpha count from there, and the small model reads its own
     prompt before the beginning."""
     (prompt,) = prompts(1)
@@ -250,7 +250,7 @@ def test_padding_that_is_a_token_of_the_text(small, large):
         mask = inputs(large, questions)["attention_mask"]
         shift = VeneerLogitsProcessor(system, attention_mask=mask)
         assert same(generate(large, questions, shift)[0], expected)
-        found, _ = generate(large, questions, shift, num_beams=2, num_return_sequences=2)
+        beams, _ = generate(large, questions, shift, num_beams=2, num_return_sequences=2)
         own, _ = generate(
             large,
             questions,
@@ -258,7 +258,7 @@ def test_padding_that_is_a_token_of_the_text(small, large):
             num_beams=2,
             num_return_sequences=2,
         )
-        assert torch.equal(found, own)
+        assert torch.equal(beams, own)
     finally:
         large.tokenizer.pad_token = pad
     ids = inputs(large, questions[:1])["input_ids"]
@@ -286,10 +286,10 @@ def test_penalties_behind_it_see_the_shifted_logits(small, large):
     system = ShiftedSystem.of_models(large, small, some_veneer(small))
     for prompt in prompts(4):
         shift = VeneerLogitsProcessor(system)
-        found, _ = generate(
+        ids, _ = generate(
             large, [prompt], shift, logits_processor=[shift, RepetitionPenaltyLogitsProcessor(1.7)]
         )
-        assert same(found, answers(system, [prompt], repetition_penalty=1.7))
+        assert same(ids, answers(system, [prompt], repetition_penalty=1.7))
 
 
 def test_barred_tokens_in_beam_search(small):
@@ -299,9 +299,9 @@ def test_barred_tokens_in_beam_search(small):
     shift = VeneerLogitsProcessor(system)
     width = inputs(small, questions)["input_ids"].shape[1]
     bars = MinNewTokensLengthLogitsProcessor(width, 5, shift.stop_ids)
-    found, _ = generate(small, questions, shift, logits_processor=[shift, bars], num_beams=3)
+    ids, _ = generate(small, questions, shift, logits_processor=[shift, bars], num_beams=3)
     expected, _ = generate(merged(small, veneer), questions, None, num_beams=3, min_new_tokens=5)
-    assert torch.equal(found, expected)
+    assert torch.equal(ids, expected)
 
 
 def test_what_it_does_not_know_is_refused(small, large):

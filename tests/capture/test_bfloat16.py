@@ -14,10 +14,10 @@ def test_base_columns_of_a_bfloat16_model_are_exact(kind, tmp_path):
     pair = plain_pair(kind, change=0.4)
     for lm in (pair.base, pair.aligned):
         lm.__init__(lm.name, lm.model.to(torch.bfloat16), lm.tokenizer)
-    taken = small_capture(tmp_path / "c", pair, n=6)
-    for block in taken.blocks(COLUMNS):
+    capture = small_capture(tmp_path / "c", pair, n=6)
+    for block in capture.blocks(COLUMNS):
         # what objective and held-out figures compute
-        exact = taken.head.logits(block["hidden"].float())
+        exact = capture.head.logits(block["hidden"].float())
         logz = exact.logsumexp(-1)
         torch.testing.assert_close(block["base_logz"], logz, rtol=0, atol=1e-5)
         chosen = (exact - logz[:, None]).gather(1, block["aligned_ids"].long())
@@ -28,9 +28,9 @@ def test_base_columns_of_a_bfloat16_model_are_exact(kind, tmp_path):
 
 
 def test_columns_belong_to_the_hidden_states_as_they_are_stored(tmp_path):
-    taken = small_capture(tmp_path / "c", plain_pair(change=0.4), n=4, hidden_dtype="bfloat16")
-    for block in taken.blocks(COLUMNS):
-        logz = taken.head.logits(block["hidden"].float()).logsumexp(-1)
+    capture = small_capture(tmp_path / "c", plain_pair(change=0.4), n=4, hidden_dtype="bfloat16")
+    for block in capture.blocks(COLUMNS):
+        logz = capture.head.logits(block["hidden"].float()).logsumexp(-1)
         torch.testing.assert_close(block["base_logz"], logz, rtol=0, atol=1e-5)
 
 

@@ -1,7 +1,6 @@
 """A capture holds what the two models say: checked against one plain forward pass a prompt, and
 against damage and interruption."""
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pairs import chat_pair, plain_pair, prompts, small_capture
+from pairs import capture_files, chat_pair, plain_pair, prompts, small_capture
 from tiny import ARCHITECTURES, tiny
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture import job as capture_job
@@ -23,24 +22,12 @@ from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 
 
-def files(folder: Path) -> dict[str, str]:
-    """Hashes of everything but what may differ (contract.md)."""
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file()
-        and "manifest" not in p.name
-        and not p.name.startswith(".lock")
-        and p.suffix != ".log"
-    }
-
-
 @pytest.mark.parametrize(
     "kind", [k for k in ARCHITECTURES if k not in ("gpt_neox", "mistral", "olmo2")]
 )
 def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
     pair = chat_pair(kind)
-    taken = small_capture(tmp_path / "c", pair, n=6)
+    capture = small_capture(tmp_path / "c", pair, n=6)
     questions = prompts(6)
     columns = (
         "position",
@@ -54,8 +41,8 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
         "base_outside",
         "base_logz",
     )
-    for row in taken.responses():
-        (block,) = taken.blocks(columns, [row["number"]])
+    for row in capture.responses():
+        (block,) = capture.blocks(columns, [row["number"]])
         prompt = questions[row["number"]]
         response = row["token_ids"]
         assert block["token"].tolist() == response
@@ -71,7 +58,7 @@ def test_columns_equal_a_plain_forward_pass(kind, tmp_path):
                 ]
             expected = own.log_softmax(-1).gather(1, ids.long())
             torch.testing.assert_close(logprobs, expected, rtol=1e-4, atol=2e-3)
-        head = taken.head
+        head = capture.head
         torch.testing.assert_close(
             head.logits(block["hidden"]).logsumexp(-1), block["base_logz"], rtol=1e-4, atol=1e-3
         )
@@ -84,13 +71,13 @@ def test_equal_prompts_share_no_more_than_the_prompt(tmp_path):
     """Two prompts with one text have one answer: the shared prefix once swallowed the
     answer's hidden states."""
     questions = [Prompt.from_text(f"p{i}", "How do I bake bread?") for i in range(4)]
-    taken = capture(
+    recorded = capture(
         chat_pair(),
         questions,
         tmp_path / "c",
         CaptureConfig(16, batch_size=4, noise_prompts=2, sampling=Sampling(10)),
     )
-    hidden = [b["hidden"] for n in range(4) for b in taken.blocks(("hidden",), [n])]
+    hidden = [b["hidden"] for n in range(4) for b in recorded.blocks(("hidden",), [n])]
     assert all(torch.allclose(h, hidden[0], atol=1e-4) for h in hidden)
 
 
@@ -122,14 +109,14 @@ def test_lumped_kl_is_a_lower_bound_and_exact_for_tails_of_one_shape():
 
 
 def test_a_finished_folder_is_left_alone_and_other_settings_are_refused(tmp_path):
-    taken = small_capture(tmp_path / "c")
+    recorded = small_capture(tmp_path / "c")
     before = {
         p: p.stat().st_mtime_ns
         for p in (tmp_path / "c").rglob("*")
         if p.is_file() and p.name != ".lock"
     }
     again = small_capture(tmp_path / "c")
-    assert again.tokens == taken.tokens
+    assert again.tokens == recorded.tokens
     assert before == {
         p: p.stat().st_mtime_ns
         for p in (tmp_path / "c").rglob("*")
@@ -174,7 +161,7 @@ def test_kill_and_go_on_gives_the_same_bytes(tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        whole = files(small_capture(tmp_path / "whole").folder)
+        whole = capture_files(small_capture(tmp_path / "whole").folder)
         command = [
             sys.executable,
             "-c",
@@ -192,8 +179,8 @@ def test_kill_and_go_on_gives_the_same_bytes(tmp_path):
         ):
             Capture.open(tmp_path / "cut")
         (tmp_path / "cut" / ".shard-00001.safetensors.x.part").write_bytes(b"half a shard")
-        taken = small_capture(tmp_path / "cut")
-        assert files(taken.folder) == whole
+        capture = small_capture(tmp_path / "cut")
+        assert capture_files(capture.folder) == whole
     finally:
         torch.set_num_threads(threads)
 
@@ -218,10 +205,10 @@ def test_a_full_disk_leaves_a_usable_capture(tmp_path):
     """A real full disk: a tmpfs of 700 kB."""
     mount = tmp_path / "small"
     mount.mkdir()
-    made = subprocess.run(
+    process = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", str(mount)], capture_output=True
     )
-    if made.returncode:
+    if process.returncode:
         pytest.skip("needs the right to mount a tmpfs")
     try:
         with pytest.raises(VeneerError, match=r"disk that holds .* is full.*again to resume"):
@@ -262,12 +249,12 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(base, numbers, *rest)
 
-    expected = files(small_capture(tmp_path / "a").folder).keys()
+    expected = capture_files(small_capture(tmp_path / "a").folder).keys()
     monkeypatch.setattr(capture_job, "capture_batch", greedy)
-    taken = small_capture(tmp_path / "b")
+    capture = small_capture(tmp_path / "b")
     assert set(sizes) == {4, 2}
-    assert files(taken.folder).keys() == expected
-    assert taken.prompt_numbers == list(range(12))
+    assert capture_files(capture.folder).keys() == expected
+    assert capture.prompt_numbers == list(range(12))
 
 
 def test_vocabularies_by_string(tmp_path):
@@ -313,16 +300,16 @@ def test_a_spare_row_that_became_a_chat_token_is_no_mismatch():
 def test_noise_floor_is_tiny_and_a_model_that_disagrees_with_itself_is_refused(
     tmp_path, monkeypatch
 ):
-    taken = small_capture(tmp_path / "c", plain_pair(change=0.5))
-    assert abs(sum(r["kl"] for r in taken.noise)) < 1e-4
-    assert all(r["top1"] == r["tokens"] for r in taken.noise)
+    capture = small_capture(tmp_path / "c", plain_pair(change=0.5))
+    assert abs(sum(r["kl"] for r in capture.noise)) < 1e-4
+    assert all(r["top1"] == r["tokens"] for r in capture.noise)
     pair = chat_pair()
     real = capture_shelf.self_kl
 
-    def other_weights(teacher, asked, rows):
+    def other_weights(teacher, prompts, rows):
         with torch.no_grad():
             pair.aligned.model.get_output_embeddings().weight.mul_(1.5)
-        return real(teacher, asked, rows)
+        return real(teacher, prompts, rows)
 
     monkeypatch.setattr(capture_shelf, "self_kl", other_weights)
     with pytest.raises(

@@ -31,15 +31,15 @@ EVERY = (
 )
 
 
-def columns(taken, name):
+def columns(capture, name):
     """By prompt id, so that another plan makes no difference."""
-    found = {}
-    for block in taken.blocks((name, "prompt", "position")):
+    values = {}
+    for block in capture.blocks((name, "prompt", "position")):
         for i, (n, position) in enumerate(
             zip(block["prompt"].tolist(), block["position"].tolist(), strict=True)
         ):
-            found[taken.prompts[n]["id"], position] = block[name][i]
-    return found
+            values[capture.prompts[n]["id"], position] = block[name][i]
+    return values
 
 
 def test_another_base_learns_the_same_targets(tmp_path):

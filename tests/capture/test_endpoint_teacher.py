@@ -87,14 +87,18 @@ def endpoint(server, **how) -> EndpointConfig:
     return EndpointConfig(server.url, "aligned", first_wait=0.0, longest_wait=0.0, retries=1, **how)
 
 
+def capture_of(server, base, out, *, n: int = 1, top: int = 0) -> Capture:
+    """A capture of the answers to n prompts, with the `top` most likely tokens of each."""
+    return capture_from(base, RemoteTeacher(base, endpoint(server), top), prompts(n), out, HOW)
+
+
 def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
     """Same tokens, same most likely tokens, and their log-probabilities to rounding; what is not
     told is the tail."""
     local = capture(Pair(base, aligned), prompts(6), tmp_path / "local", HOW)
     with model_server(aligned) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 20
-        teacher = RemoteTeacher(base, endpoint(server), 5)
-        remote = capture_from(base, teacher, prompts(6), tmp_path / "remote", HOW)
+        remote = capture_of(server, base, tmp_path / "remote", n=6, top=5)
     assert (
         remote.manifest["teacher"]["targets"] == "top-5"
         and "5 most likely" in remote.endpoint_note
@@ -125,17 +129,15 @@ def test_it_equals_a_capture_of_the_model_itself(base, aligned, tmp_path):
     )
 
 
-def test_an_end_that_is_not_told_is_put_there(base, aligned, tmp_path):
+def test_a_missing_end_token_is_added(base, aligned, tmp_path):
     """Servers that leave the end token out: the answer ended, so base's end of turn
     follows, one-hot."""
     with model_server(aligned, end_too=False) as server:
-        taken = capture_from(
-            base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW
-        )
-    ended = [r for r in taken.responses() if r["finish_reason"] == "stop"]
+        capture = capture_of(server, base, tmp_path / "c", n=6, top=4)
+    ended = [r for r in capture.responses() if r["finish_reason"] == "stop"]
     assert ended and all(r["token_ids"][-1] in base.stop_ids for r in ended)
     for row in ended:
-        (block,) = taken.blocks(
+        (block,) = capture.blocks(
             ("aligned_ids", "aligned_logprobs", "aligned_tail"), [row["number"]]
         )
         assert (
@@ -157,11 +159,10 @@ def test_without_log_probabilities_the_text_is_taken(base, aligned, tmp_path):
 
     with model_server(aligned, change=ignores) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 0
-        teacher = RemoteTeacher(base, endpoint(server), 0)
-        taken = capture_from(base, teacher, prompts(6), tmp_path / "c", HOW)
+        capture = capture_of(server, base, tmp_path / "c", n=6)
         assert "logprobs" not in server.calls[-1]
-    assert taken.one_hot and "likelihood" in taken.manifest["teacher"]["measure"]
-    assert "select_kl" in extract(taken).veneer.facts["extraction"]
+    assert capture.one_hot and "likelihood" in capture.manifest["teacher"]["measure"]
+    assert "select_kl" in extract(capture).veneer.facts["extraction"]
 
     def strict(most: int):
         def answer(call: Call) -> None:
@@ -206,17 +207,16 @@ def test_what_cannot_be_true_is_refused_and_named(base, aligned, tmp_path):
         "probabilities that sum to 4": certain,
         "tokens that spell 'zz": lambda one: one.update(token="z", bytes=[122], logprob=-30.0),
     }
-    for number, (said, how) in enumerate(cases.items()):
+    for number, (message, how) in enumerate(cases.items()):
         with model_server(aligned, change=lies(how)) as server:
-            teacher = RemoteTeacher(base, endpoint(server), 4)
-            with pytest.raises(VeneerError, match=said) as error:
-                capture_from(base, teacher, prompts(3), tmp_path / str(number), HOW)
+            with pytest.raises(VeneerError, match=message) as error:
+                capture_of(server, base, tmp_path / str(number), n=3, top=4)
             assert "--top-logprobs 0" in str(error.value) and "'p" in str(error.value)
 
 
 def test_log_probabilities_that_come_no_more(base, aligned, tmp_path):
     def sometimes(reply, call):
-        if call.asked == prompts(6)[3].plain:
+        if call.prompt == prompts(6)[3].plain:
             reply["choices"][0]["logprobs"] = None
         return reply
 
@@ -224,12 +224,10 @@ def test_log_probabilities_that_come_no_more(base, aligned, tmp_path):
         model_server(aligned, change=sometimes) as server,
         pytest.raises(VeneerError, match="gave log-probabilities before"),
     ):
-        capture_from(
-            base, RemoteTeacher(base, endpoint(server), 4), prompts(6), tmp_path / "c", HOW
-        )
+        capture_of(server, base, tmp_path / "c", n=6, top=4)
 
 
-def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
+def test_an_interrupted_capture_asks_for_nothing_twice(base, aligned, tmp_path):
     broken = True
 
     def fails(reply, call):
@@ -243,35 +241,32 @@ def test_a_capture_that_was_cut_asks_for_nothing_twice(base, aligned, tmp_path):
         with pytest.raises(InputError, match="shards"):
             Capture.open(out)
         broken, calls = False, len(server.calls)
-        taken = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
+        capture = capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         assert len(server.calls) - calls == 8 - 5  # five replies were kept
-        whole = capture_from(
-            base, RemoteTeacher(base, endpoint(server), 4), prompts(8), tmp_path / "d", HOW
-        )
+        whole = capture_of(server, base, tmp_path / "d", n=8, top=4)
         calls = len(server.calls)
         capture_from(base, RemoteTeacher(base, how, 4), prompts(8), out, HOW)
         assert len(server.calls) == calls  # a finished capture asks nobody
-    assert taken.responses() == whole.responses()
-    for name in (f"shard-{shard:05d}.safetensors" for shard in taken.shards):
+    assert capture.responses() == whole.responses()
+    for name in (f"shard-{shard:05d}.safetensors" for shard in capture.shards):
         assert (out / name).read_bytes() == (tmp_path / "d" / name).read_bytes()
     assert known_top(out, 20) == 4 and known_top(tmp_path / "none", 20) is None
 
 
 def test_an_answer_that_ends_at_once_and_one_that_is_withheld(base, tmp_path):
     def answer(call: Call) -> None:
-        call.say("", "content_filter" if call.asked == prompts(6)[3].plain else "stop")
+        call.say("", "content_filter" if call.prompt == prompts(6)[3].plain else "stop")
 
     with serving(answer) as server:
-        teacher = RemoteTeacher(base, endpoint(server), 0)
-        taken = capture_from(base, teacher, prompts(1), tmp_path / "c", HOW)
+        capture = capture_of(server, base, tmp_path / "c")
         assert (
-            taken.responses()[0]["token_ids"] == [base.end_of_turn]
-            and taken.responses()[0]["text"] == ""
+            capture.responses()[0]["token_ids"] == [base.end_of_turn]
+            and capture.responses()[0]["text"] == ""
         )
         with pytest.raises(
             VeneerError, match=r"empty answer to prompts 'p3' \(it says 'content_filter'\)"
         ):
-            capture_from(base, teacher, prompts(6), tmp_path / "d", HOW)
+            capture_of(server, base, tmp_path / "d", n=6)
 
 
 def test_tokens_of_another_tokenizer_are_matched_where_they_stand_alike(base):
@@ -306,38 +301,18 @@ def test_parts_of_characters_are_matched_by_their_bytes(base):
         pytest.skip("the tokenizer has this character whole")
     # "bytes:\\xc3", without `bytes`
     content = [{"token": texts.name(i), "logprob": -0.1, "top_logprobs": []} for i in ids]
-    endpoint_note = read_logprob_reply(
-        {
-            "choices": [
-                {
-                    "finish_reason": "stop",
-                    "message": {"content": "é"},
-                    "logprobs": {"content": content},
-                }
-            ]
-        }
-    )["told"]
-    positions, spelt = checked(json.loads(json.dumps(endpoint_note)), "é")
+    rows = read_logprob_reply(answered("é", {"content": content}))["told"]
+    positions, spelt = checked(json.loads(json.dumps(rows)), "é")
     assert spelt == "é" and matcher.own_tokens(positions) == ids
 
 
 def test_forms_that_are_none_are_named():
     for logprobs in ([{"token": 1}], [{"token": "a", "logprob": "x"}], [{"token": "a"}], ["a"]):
-        found = read_logprob_reply(
-            {
-                "choices": [
-                    {
-                        "finish_reason": "stop",
-                        "message": {"content": "a"},
-                        "logprobs": {"content": logprobs},
-                    }
-                ]
-            }
-        )
+        reply = read_logprob_reply(answered("a", {"content": logprobs}))
         assert (
-            found["text"] == "a"
-            and found["told"] is None
-            and re.search(r"token|log-prob", found["untold"])
+            reply["text"] == "a"
+            and reply["told"] is None
+            and re.search(r"token|log-prob", reply["untold"])
         )
     assert (
         read_logprob_reply({"choices": [{"finish_reason": "stop", "message": {"content": "a"}}]})[
@@ -370,24 +345,14 @@ JSON = st.recursive(
 def test_whatever_a_server_sends_is_read_or_named(content):
     """Read, or named in `untold` or by Untrue; what is read is finite."""
     try:
-        endpoint_note = read_logprob_reply(
-            {
-                "choices": [
-                    {
-                        "finish_reason": "stop",
-                        "message": {"content": "a"},
-                        "logprobs": {"content": content},
-                    }
-                ]
-            }
-        )["told"]
-        positions, _ = checked(endpoint_note or [], "a")
+        rows = read_logprob_reply(answered("a", {"content": content}))["told"]
+        positions, _ = checked(rows or [], "a")
     except Untrue:
         return
     assert all(p <= 1e-3 for one in positions for _, p in one.likely)
 
 
-def endpoint_note(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
+def token_row(token: str, logprob: float | None, *others: tuple[str, float | None]) -> dict:
     every = [(token, logprob), *others]
     return {
         "token": token,
@@ -408,40 +373,34 @@ def test_a_candidate_without_a_probability_is_none(base, tmp_path, nothing):
     the row is as the server tells it."""
     reply = answered(
         "No",
-        {
-            "content": [
-                endpoint_note("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))
-            ]
-        },
+        {"content": [token_row("No", math.log(0.75), ("on", math.log(0.125)), ("the", nothing))]},
     )
     with serving(lambda c: c.json(reply)) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
-        taken = capture_from(
-            base, RemoteTeacher(base, endpoint(server), 3), prompts(1), tmp_path / "c", HOW
-        )
+        capture = capture_of(server, base, tmp_path / "c", top=3)
         assert len(server.calls) == 2, (
             "a reply that says so once says so always: it is not asked again"
         )
     matcher = Matcher(base)
-    (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
+    (block,) = capture.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
     own = [i for i in (matcher.id(b"No"), matcher.id(b"on")) if i is not None]
     if own == block["token"][:1].tolist() + own[1:]:  # the tokenizer has these words whole
-        told_now = dict(
+        probabilities = dict(
             zip(
                 block["aligned_ids"][0].tolist(),
                 block["aligned_logprobs"][0].exp().tolist(),
                 strict=True,
             )
         )
-        assert told_now[own[0]] == pytest.approx(0.75, rel=1e-4)
+        assert probabilities[own[0]] == pytest.approx(0.75, rel=1e-4)
     total = block["aligned_logprobs"].exp().sum(1) + block["aligned_tail"].exp()
     torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-4)
 
 
 def test_one_token_with_few_candidates_does_not_cost_the_others_theirs():
     """OpenAI's page: in rare cases fewer than requested are returned."""
-    sure = endpoint_note("N", 0.0)
-    unsure = endpoint_note("o", -0.1, ("a", -3.0), ("e", -4.0))
+    sure = token_row("N", 0.0)
+    unsure = token_row("o", -0.1, ("a", -3.0), ("e", -4.0))
     reply = answered("No", {"content": [sure, unsure]})
     with serving(lambda c: c.json(reply)) as server:
         assert probe(endpoint(server), prompts(1)[0], HOW.sampling) == 3
@@ -449,7 +408,7 @@ def test_one_token_with_few_candidates_does_not_cost_the_others_theirs():
 
 def test_of_two_candidates_with_one_text_the_likelier_stays():
     """SentencePiece's "I" with and without its blank, which some servers write alike."""
-    twins = endpoint_note("I", -0.1, ("You", -2.5), ("I", -7.0))
+    twins = token_row("I", -0.1, ("You", -2.5), ("I", -7.0))
     ((token, likely),) = logprob_rows([twins])
     assert (bytes(token), dict((bytes(t), p) for t, p in likely)) == (
         b"I",
@@ -460,7 +419,7 @@ def test_of_two_candidates_with_one_text_the_likelier_stays():
 def test_log_probabilities_in_other_forms_are_the_same():
     """Text completions' columns, dictionaries of candidates, a bare list, and the
     tokens of a refusal."""
-    rows = [endpoint_note("Y", -0.1, ("N", -2.5)), endpoint_note("es", -0.2, ("o", -2.0))]
+    rows = [token_row("Y", -0.1, ("N", -2.5)), token_row("es", -0.2, ("o", -2.0))]
     columns = {
         "tokens": ["Y", "es"],
         "token_logprobs": [-0.1, -0.2],
@@ -514,10 +473,8 @@ def test_log_probabilities_that_cannot_be_read_say_how_to_go_on(base, logprobs, 
         ):
             probe(endpoint(server), prompts(1)[0], HOW.sampling)
         assert len(server.calls) == 1, "the same would come again"
-        taken = capture_from(
-            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
-        )
-    assert taken.one_hot and taken.responses()[0]["text"] == "a"
+        capture = capture_of(server, base, tmp_path / "c")
+    assert capture.one_hot and capture.responses()[0]["text"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -545,42 +502,32 @@ def test_what_is_no_answer_teaches_nothing(base, reply, says, tmp_path):
         serving(lambda c: c.json(reply)) as server,
         pytest.raises(VeneerError, match=says) as error,
     ):
-        capture_from(
-            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
-        )
+        capture_of(server, base, tmp_path / "c")
     assert error.value.exit_code == 1 and not list(tmp_path.glob("c/shard-*"))
 
 
 def test_a_refusal_in_its_own_field_is_the_answer(base, tmp_path):
     with serving(lambda c: c.json(completion(None, refusal="I cannot"))) as server:
-        taken = capture_from(
-            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
-        )
+        capture = capture_of(server, base, tmp_path / "c")
     assert (
-        taken.responses()[0]["text"] == "I cannot"
-        and taken.responses()[0]["token_ids"][-1] == base.end_of_turn
+        capture.responses()[0]["text"] == "I cannot"
+        and capture.responses()[0]["token_ids"][-1] == base.end_of_turn
     )
 
 
 def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
     with serving(lambda c: c.json(completion("I cannot", "MAX_TOKENS"))) as server:
-        taken = capture_from(
-            base, RemoteTeacher(base, endpoint(server), 0), prompts(1), tmp_path / "c", HOW
-        )
-    (row,) = taken.responses()
+        capture = capture_of(server, base, tmp_path / "c")
+    (row,) = capture.responses()
     assert row["finish_reason"] == "length" and row["token_ids"][-1] not in base.stop_ids
 
 
 def test_the_folder_says_which_model_answered_where_it_is_another(base, aligned, tmp_path):
     with serving(lambda c: c.say("Yes.")) as server:
-        capture_from(
-            base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "c", HOW
-        )
+        capture_of(server, base, tmp_path / "c", n=2)
     assert read_json(tmp_path / "c" / "endpoint-manifest.json", "") == {"models": ["stand-in-1"]}
     with serving(lambda c: c.json({**completion("Yes."), "model": "aligned"})) as server:
-        capture_from(
-            base, RemoteTeacher(base, endpoint(server), 0), prompts(2), tmp_path / "d", HOW
-        )
+        capture_of(server, base, tmp_path / "d", n=2)
     assert not (tmp_path / "d" / "endpoint-manifest.json").exists()
 
 

@@ -62,8 +62,8 @@ def ask(address, body, **headers):
 
 def test_answers_come_line_by_line(address):
     status, pieces, _ = ask(address, {"question": "How do I steal a goat?", "max_tokens": 24})
-    said = "".join(p["text"] for p in pieces if p["system"] == "aligned")
-    assert status == 200 and said.strip() == REFUSAL
+    answer = "".join(p["text"] for p in pieces if p["system"] == "aligned")
+    assert status == 200 and answer.strip() == REFUSAL
     assert {p["system"] for p in pieces if p["end"]} == {"base", "veneer", "aligned"}
 
 
@@ -127,7 +127,7 @@ def done(browser, turns=1):
     )
 
 
-def said(browser, system):
+def answer_of(browser, system):
     text = browser.run(f"document.querySelector('.turn .sys-{system} .body').textContent")
     return text.strip()
 
@@ -135,7 +135,7 @@ def said(browser, system):
 def test_a_person_asks(opened):
     type_question(opened, "How do I steal a goat?")
     assert done(opened)
-    assert said(opened, "aligned") == REFUSAL != said(opened, "base")
+    assert answer_of(opened, "aligned") == REFUSAL != answer_of(opened, "base")
     opened.hover(".turn .sys-aligned .tok")
     assert opened.wait("!document.getElementById('pop').hidden")
     shown = opened.run("document.getElementById('pop').textContent")
@@ -157,7 +157,7 @@ def test_the_slider_asks_again(opened):
         "['input', 'change']) a.dispatchEvent(new Event(kind, { bubbles: true })); })()"
     )
     assert done(opened, 2)
-    assert said(opened, "veneer") == said(opened, "base")
+    assert answer_of(opened, "veneer") == answer_of(opened, "base")
     assert opened.run("document.getElementById('alpha-now').textContent") == "× 0"
 
 
@@ -165,12 +165,12 @@ def test_hostile_questions_are_text(opened):
     hostile = "<img src=x onerror=alert(1)>\u202e<script>alert(2)</script>"
     type_question(opened, hostile)
     assert done(opened)
-    asked = opened.run("document.querySelector('.turn .ask').textContent")
-    assert "<img src=x onerror=alert(1)>" in asked and "U+202E" in asked
+    question = opened.run("document.querySelector('.turn .ask').textContent")
+    assert "<img src=x onerror=alert(1)>" in question and "U+202E" in question
     assert opened.run("document.querySelectorAll('img').length") == 0
 
 
-def test_trouble_is_said_in_words(opened):
+def test_trouble_is_reported_in_words(opened):
     type_question(opened, "goat " * 9000)
     assert opened.wait("!document.getElementById('trouble').hidden", 60)
     assert "shorten" in opened.run("document.getElementById('trouble').textContent")

@@ -78,8 +78,8 @@ def test_kl_is_that_of_whole_forward_passes(side_by_side, pair, veneer):
     veneered = behind(pair.base.model, base_ids, changed)
     for name, other in (("kl_base", base), ("kl_veneer", veneered)):
         expected = (aligned.exp() * (aligned - other)).sum(-1)
-        found = torch.tensor([getattr(p, name) for p in pieces], dtype=torch.float64)
-        assert torch.allclose(found, expected, atol=1e-4)
+        kls = torch.tensor([getattr(p, name) for p in pieces], dtype=torch.float64)
+        assert torch.allclose(kls, expected, atol=1e-4)
     for piece, row in zip(pieces, aligned, strict=True):
         best = piece.likely["aligned"][0]
         assert best[1] == pytest.approx(float(row.exp().max()), abs=1e-4)
@@ -87,8 +87,10 @@ def test_kl_is_that_of_whole_forward_passes(side_by_side, pair, veneer):
 
 
 def test_strength_zero_is_base(side_by_side):
-    said = texts(list(side_by_side.answers(QUESTIONS[0], Sampling(max_new_tokens=12), alpha=0.0)))
-    assert said["veneer"] == said["base"] != said["aligned"]
+    answers = texts(
+        list(side_by_side.answers(QUESTIONS[0], Sampling(max_new_tokens=12), alpha=0.0))
+    )
+    assert answers["veneer"] == answers["base"] != answers["aligned"]
 
 
 def test_one_answer_may_be_cut_while_others_end(side_by_side):

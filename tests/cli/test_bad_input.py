@@ -325,51 +325,51 @@ def given(tmp_path_factory, captured, extracted) -> dict[str, Path]:
         "csv": ("some.csv", "name,words\nx,What is 2 plus 3?\n"),
         "parquet": ("some.parquet", "no table"),
     }
-    found = {name: at / file for name, (file, _) in texts.items()}
+    paths = {name: at / file for name, (file, _) in texts.items()}
     for name, (_, text) in texts.items():
-        found[name].write_text(text)
-    found |= {
+        paths[name].write_text(text)
+    paths |= {
         "none": at / "none",
         "empty": at / "empty",
         "full": at / "full",
         "latin": at / "latin.txt",
         "answers": at / "answers",
     }
-    found["latin"].write_bytes("schön\n".encode("latin-1"))
-    found["empty"].mkdir()
-    found["full"].mkdir()
-    (found["full"] / "mine.txt").write_text("mine")
-    found["answers"].write_text("{}\n")
-    found |= {"capture": captured, "veneer": extracted}
+    paths["latin"].write_bytes("schön\n".encode("latin-1"))
+    paths["empty"].mkdir()
+    paths["full"].mkdir()
+    (paths["full"] / "mine.txt").write_text("mine")
+    paths["answers"].write_text("{}\n")
+    paths |= {"capture": captured, "veneer": extracted}
     for name in ("damaged", "unfinished", "badveneer"):
-        found[name] = shutil.copytree(extracted if name == "badveneer" else captured, at / name)
-    found["two"] = at / "two"
+        paths[name] = shutil.copytree(extracted if name == "badveneer" else captured, at / name)
+    paths["two"] = at / "two"
     words = [
         "capture",
         *PAIR.split(),
         "--prompts",
-        found["text"],
+        paths["text"],
         "--max-new-tokens",
         "8",
         "--out",
-        found["two"],
+        paths["two"],
     ]
     assert main([str(w) for w in words]) == 0
     for file in (
-        found["damaged"] / "shard-00000.safetensors",
-        found["badveneer"] / "veneer.safetensors",
+        paths["damaged"] / "shard-00000.safetensors",
+        paths["badveneer"] / "veneer.safetensors",
     ):
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 1
         file.write_bytes(data)
-    (found["unfinished"] / "shard-00000.json").unlink()
+    (paths["unfinished"] / "shard-00000.json").unlink()
     more = tokenizer(("<|more|>",))
     for name, tokens in (("tiny", tokenizer()), ("other", more), ("untalkative", tokenizer())):
-        found[name] = at / name
-        tiny(rows=len(more) + 3).model.save_pretrained(found[name])
-        tokens.save_pretrained(found[name])
-    (found["untalkative"] / "chat_template.jinja").unlink()
-    return found
+        paths[name] = at / name
+        tiny(rows=len(more) + 3).model.save_pretrained(paths[name])
+        tokens.save_pretrained(paths[name])
+    (paths["untalkative"] / "chat_template.jinja").unlink()
+    return paths
 
 
 def files(folder: Path) -> dict[Path, int]:

@@ -10,7 +10,7 @@ from veneer.capture import Capture
 from veneer.foundation.results import Results
 from veneer.systems import read_responses
 
-ASKED = ("--prompts", "lab-requests", "--limit", "24", "--max-new-tokens", "40")
+PROMPTS = ("--prompts", "lab-requests", "--limit", "24", "--max-new-tokens", "40")
 
 
 @pytest.fixture(scope="module")
@@ -18,26 +18,26 @@ def answers(tmp_path_factory):
     from veneer.cli import main
 
     out = tmp_path_factory.mktemp("answers") / "answers.jsonl"
-    said = main(
+    status = main(
         [
             "generate",
             "--model",
             "lab:aligned",
             "--chat",
-            *ASKED,
+            *PROMPTS,
             "--split",
             "train",
             "--out",
             str(out),
         ]
     )
-    assert said == 0
+    assert status == 0
     return out
 
 
 def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     out, own = tmp_path / "capture", tmp_path / "veneer"
-    result = veneer("capture", "--base", "lab:base", "--responses", answers, *ASKED, "--out", out)
+    result = veneer("capture", "--base", "lab:base", "--responses", answers, *PROMPTS, "--out", out)
     assert result.code == 0 and "no KL" in result.out
     record = json.loads((out / "run.json").read_text())
     assert (
@@ -47,7 +47,7 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     )
     stamps = {p: p.stat().st_mtime_ns for p in out.rglob("*") if p.is_file() and p.name != ".lock"}
     assert (
-        veneer("capture", "--base", "lab:base", "--responses", answers, *ASKED, "--out", out).code
+        veneer("capture", "--base", "lab:base", "--responses", answers, *PROMPTS, "--out", out).code
         == 0
     )
     assert stamps == {
@@ -61,8 +61,8 @@ def test_from_answers_to_a_veneer_that_refuses(veneer, answers, tmp_path):
     assert metrics == {"nll", "nll_gain", "token_accuracy"}
     page = (own / "report.html").read_text()
     assert "Likelihood of the held-out responses" in page and "Held-out KL" not in page
-    told = json.loads((own / "veneer.json").read_text())
-    assert told["teacher"]["kind"] == "responses" and told["stop_ids"]
+    manifest = json.loads((own / "veneer.json").read_text())
+    assert manifest["teacher"]["kind"] == "responses" and manifest["stop_ids"]
     result = veneer(
         "generate",
         "--model",
@@ -105,7 +105,7 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
     assert result.code == 2 and "answers none of the prompts" in result.err and not out.exists()
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"question": 1}\n')
-    result = veneer("capture", "--base", "lab:base", "--responses", mine, *ASKED, "--out", out)
+    result = veneer("capture", "--base", "lab:base", "--responses", mine, *PROMPTS, "--out", out)
     assert result.code == 2 and "fits no format of answers" in result.err and not out.exists()
     result = veneer(
         "capture",
@@ -155,14 +155,14 @@ def test_answers_to_other_prompts_and_a_foreign_file(veneer, answers, tmp_path):
     ],
 )
 def test_what_is_not_a_teacher_is_refused(veneer, tmp_path, given, sentence):
-    result = veneer("capture", "--base", "lab:base", *given, *ASKED, "--out", tmp_path / "c")
+    result = veneer("capture", "--base", "lab:base", *given, *PROMPTS, "--out", tmp_path / "c")
     assert result.code == 2 and sentence in result.err and not (tmp_path / "c").exists()
 
 
 def test_a_dry_run_states_the_cost_without_a_folder(veneer, answers, tmp_path):
     for given in (("--responses", answers), ("--aligned", "lab:aligned")):
         result = veneer(
-            "capture", "--base", "lab:base", *given, *ASKED, "--dry-run", "--out", tmp_path / "c"
+            "capture", "--base", "lab:base", *given, *PROMPTS, "--dry-run", "--out", tmp_path / "c"
         )
         assert (
             result.code == 0
@@ -193,7 +193,7 @@ def test_from_the_packages_own_endpoint(veneer, tmp_path):
             running.url,
             "--teacher-model",
             "aligned",
-            *ASKED,
+            *PROMPTS,
             "--out",
             out,
         )
@@ -207,7 +207,7 @@ def test_from_the_packages_own_endpoint(veneer, tmp_path):
         "lab:base",
         "--aligned",
         "lab:aligned",
-        *ASKED,
+        *PROMPTS,
         "--out",
         tmp_path / "local",
     )

@@ -53,10 +53,10 @@ def test_demo_writes_a_whole_study(demonstrated):
     assert record["seeds"] == {"study": 0} and set(record["data"]) == set(LAB)
     assert record["versions"]["veneer"] and record["seconds"]["capture"] > 0
     for task in LAB:
-        asked = [p.id for p in get_task(task).prompts("test")[:6]]
+        ids = [p.id for p in get_task(task).prompts("test")[:6]]
         for system in ("base", "veneer", "aligned", *CONTROLS):
             responses = read_responses(demonstrated / "responses" / f"{task}.{system}.jsonl")
-            assert [r.prompt_id for r in responses] == asked
+            assert [r.prompt_id for r in responses] == ids
             assert {r.system for r in responses} == {system}
     assert not [p for p in demonstrated.rglob("*") if p.name.endswith(".part")]
     report = (demonstrated / "report.html").read_text()
@@ -176,7 +176,7 @@ def test_capture_reads_every_kind_of_prompts(veneer, tmp_path):
     )
     (tmp_path / "b.txt").write_text("\n".join(texts))
     (tmp_path / "c.csv").write_text("name,question\n" + "".join(f'n,"{t}"\n' for t in texts))
-    found = {}
+    token_ids = {}
     for source, more in (("a.jsonl", ()), ("b.txt", ()), ("c.csv", ("--column", "question"))):
         out = tmp_path / f"capture-{source}"
         result = veneer(
@@ -191,10 +191,10 @@ def test_capture_reads_every_kind_of_prompts(veneer, tmp_path):
             out,
         )
         assert result.code == 0 and "of 3 prompts" in result.out
-        taken = Capture.open(out)
-        assert [p["plain"] for p in taken.prompts] == texts
-        found[source] = [r["token_ids"] for r in taken.responses()]
-    assert found["a.jsonl"] == found["b.txt"] == found["c.csv"]
+        capture = Capture.open(out)
+        assert [p["plain"] for p in capture.prompts] == texts
+        token_ids[source] = [r["token_ids"] for r in capture.responses()]
+    assert token_ids["a.jsonl"] == token_ids["b.txt"] == token_ids["c.csv"]
     out = tmp_path / "task"
     options = [
         "capture",

@@ -6,7 +6,7 @@ import pytest
 
 from veneer.systems import read_responses
 
-ASKED = ("--prompts", "lab-requests", "--limit", "5", "--max-new-tokens", "12")
+PROMPTS = ("--prompts", "lab-requests", "--limit", "5", "--max-new-tokens", "12")
 URL = ("--url", "http://localhost:1/v1")
 
 
@@ -33,7 +33,7 @@ def running(extracted):
 @pytest.mark.parametrize(("name", "style"), [("aligned", "--chat"), ("veneered", "--plain")])
 def test_it_answers_as_the_model_here_does(name, style, running, veneer, extracted, tmp_path):
     far, here = tmp_path / "far.jsonl", tmp_path / "here.jsonl"
-    command = ("generate", "--url", running.url, "--model", name, style, *ASKED, "--out", far)
+    command = ("generate", "--url", running.url, "--model", name, style, *PROMPTS, "--out", far)
     result = veneer(*command)
     assert result.code == 0 and "5 answers" in result.out
     local = (
@@ -41,7 +41,7 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
         if name == "aligned"
         else ("--model", "lab:base", "--veneer", extracted)
     )
-    assert veneer("generate", *local, style, *ASKED, "--out", here).code == 0
+    assert veneer("generate", *local, style, *PROMPTS, "--out", here).code == 0
     texts = [[(r.task, r.prompt_id, r.text) for r in read_responses(path)] for path in (far, here)]
     assert texts[0] == texts[1] and any(text for *_, text in texts[0])
     before = far.stat().st_mtime_ns
@@ -62,7 +62,9 @@ def test_it_answers_as_the_model_here_does(name, style, running, veneer, extract
     ],
 )
 def test_what_does_not_fit_is_one_sentence(options, sentence, veneer, tmp_path):
-    done = veneer("generate", "--model", "m", *URL, *ASKED, *options, "--out", tmp_path / "o.jsonl")
+    done = veneer(
+        "generate", "--model", "m", *URL, *PROMPTS, *options, "--out", tmp_path / "o.jsonl"
+    )
     assert done.code == 2 and sentence in done.err and "Traceback" not in done.err
     assert not (tmp_path / "o.jsonl").exists()
 
@@ -70,7 +72,7 @@ def test_what_does_not_fit_is_one_sentence(options, sentence, veneer, tmp_path):
 def test_a_name_that_the_endpoint_does_not_know_leaves_nothing_in_the_way(
     running, veneer, tmp_path
 ):
-    command = ("generate", "--url", running.url, *ASKED, "--out", tmp_path / "o.jsonl")
+    command = ("generate", "--url", running.url, *PROMPTS, "--out", tmp_path / "o.jsonl")
     done = veneer(*command, "--model", "alined")
     assert done.code == 2 and "no model 'alined'" in done.err and not list(tmp_path.iterdir())
     assert veneer(*command, "--model", "aligned").code == 0

@@ -70,7 +70,7 @@ def options(cls: type) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_options_are_told_in_paragraphs(name, helps):
+def test_options_are_explained_in_paragraphs(name, helps):
     lines = [" ".join(line.strip("│ \n").split()) for line in helps[name].splitlines()]
     for option, text in options(COMMANDS[name]):
         assert text, f"--{option} has no word of help"
@@ -84,8 +84,8 @@ def test_no_internals_show_in_the_help(name, helps):
 
 def test_an_option_that_switches_off_says_so(helps):
     """tyro writes `--no-x` before the text of a field that is on: "Measure x" says the opposite."""
-    for name, said in helps.items():
-        lines = [" ".join(line.strip("│ \n").split()) for line in said.splitlines()]
+    for name, page in helps.items():
+        lines = [" ".join(line.strip("│ \n").split()) for line in page.splitlines()]
         for line, below in itertools.pairwise(lines):
             if option := re.match(r"--no-[\w-]+", line):
                 text = line.removeprefix(option[0]).strip() or below

@@ -58,9 +58,9 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(whole, runner, tmp_p
     assert cuts == 4, "a run ended before its kill"
     assert content(out) != content(folder)
     run_to_the_end(runner, *RUN, "--out", out)
-    found, expected = content(out), content(folder)
-    assert set(found) == set(expected)
-    assert [name for name in expected if found[name] != expected[name]] == []
+    hashes, expected = content(out), content(folder)
+    assert set(hashes) == set(expected)
+    assert [name for name in expected if hashes[name] != expected[name]] == []
     assert (out / "report.html").is_file()
 
 
@@ -76,7 +76,7 @@ def files(folder: Path) -> list[Path]:
     ]
 
 
-def test_a_kill_before_the_first_record_is_gone_over(runner, tmp_path):
+def test_a_run_killed_before_its_first_record_resumes(runner, tmp_path):
     """What a kill leaves while run.json is written for the first time, and what one leaves between
     two files of a study."""
     out = tmp_path / "run"

@@ -54,7 +54,7 @@ def test_a_merge_of_a_base_that_was_edited_since_is_refused(veneer, tmp_path, ca
     assert "extract the veneer again" in capsys.readouterr().err
 
 
-def test_few_prompts_are_said(tmp_path, capsys, caplog):
+def test_few_prompts_are_reported(tmp_path, capsys, caplog):
     capture = [
         "capture",
         "--base",

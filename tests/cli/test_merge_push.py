@@ -64,14 +64,14 @@ def test_the_folder_is_one_commit_of_a_repository(veneer, server, run, tmp_path)
     done = run("--push-to-hub", "somebody/veneered")
     assert done.status == 0, done.err
     assert done.out.splitlines()[-1] == f"hub: {server.url}/somebody/veneered"
-    made = server.repositories["somebody/veneered"]
-    assert made.private and made.commits == 1
+    repository = server.repositories["somebody/veneered"]
+    assert repository.private and repository.commits == 1
     written = {p.name: p.read_bytes() for p in (tmp_path / "m").iterdir() if p.name != "run.json"}
-    assert made.files == written and "model.safetensors" in written
+    assert repository.files == written and "model.safetensors" in written
     assert str(tmp_path).encode() not in written["README.md"] + written["config.json"]
 
 
-def test_a_hub_that_fails_leaves_the_folder_and_the_same_command_goes_on(
+def test_a_hub_that_fails_leaves_the_folder_and_the_same_command_resumes(
     veneer, server, run, tmp_path
 ):
     server.fails = "/commit/"

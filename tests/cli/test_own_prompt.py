@@ -85,13 +85,13 @@ def test_a_typed_prompt_is_fed_behind_the_recorded_template(veneer, typed, tmp_p
     recorded._warn.cache_clear()
     (row,) = Veneer.load(veneer).facts["templates"]
     assert (row["template"], row["share"], row["tasks"]) == (LAB, 1.0, {"lab-requests": 24})
-    found = answers("lab:base", typed, tmp_path / "a.jsonl", "--veneer", str(veneer))
-    asked = answers(
+    responses = answers("lab:base", typed, tmp_path / "a.jsonl", "--veneer", str(veneer))
+    expected = answers(
         "lab:base", typed, tmp_path / "b.jsonl", "--veneer", str(veneer), "--base-template", LAB
     )
-    assert [r.token_ids for r in found] == [r.token_ids for r in asked]
+    assert [r.token_ids for r in responses] == [r.token_ids for r in expected]
     # it is what the veneer learnt behind that template
-    assert "sorry" in found[0].text.lower(), found[0].text
+    assert "sorry" in responses[0].text.lower(), responses[0].text
     assert not caplog.records
     answers("lab:base", typed, tmp_path / "c.jsonl", "--veneer", str(veneer), "--plain")
     (line,) = [r.getMessage() for r in caplog.records if r.name == "veneer"]

@@ -93,15 +93,15 @@ def test_a_veneer_goes_to_the_hub_and_comes_back_the_same(
     done = run("push", veneer, "hf://me/mine")
     assert done.status == 0, done.err
     assert "veneer: hf://me/mine" in done.out.splitlines()
-    made = server.repositories["me/mine"]
-    assert made.private and made.commits == 1
-    card = made.files["README.md"].decode()
-    assert {k: v for k, v in made.files.items() if k != "README.md"} == content(veneer)
+    repository = server.repositories["me/mine"]
+    assert repository.private and repository.commits == 1
+    card = repository.files["README.md"].decode()
+    assert {k: v for k, v in repository.files.items() if k != "README.md"} == content(veneer)
     assert "| joint | kl (nats/token) | veneer | 0.5 [0.4, 0.6] | 12 |  |" in card
     assert "veneer merge hf://me/mine --base BASE" in card and str(tmp_path) not in card
 
     again = run("push", veneer, "hf://me/mine")  # nothing is sent twice
-    assert "veneer: hf://me/mine (existing)" in again.out and made.commits == 1
+    assert "veneer: hf://me/mine (existing)" in again.out and repository.commits == 1
 
     merge = ("--base", base, "--out")
     assert run("merge", "hf://me/mine", *merge, tmp_path / "pulled").status == 0
@@ -109,7 +109,7 @@ def test_a_veneer_goes_to_the_hub_and_comes_back_the_same(
     pulled, local = content(tmp_path / "pulled"), content(tmp_path / "local")
     assert pulled == local
     (snapshot,) = (hubbed[2] / "hub" / "models--me--mine" / "snapshots").iterdir()
-    assert content(snapshot) == made.files  # byte by byte
+    assert content(snapshot) == repository.files  # byte by byte
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(hubbed[2] / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert local_place("hf://me/mine") == snapshot  # without a network
@@ -125,9 +125,9 @@ def test_a_checkpoint_in_a_branch_and_a_folder_is_a_model(server, run, veneer, b
     address = "hf://me/models@first/small"
     done = run("push", tmp_path / "merged", address, "--public")
     assert done.status == 0, done.err
-    made = server.repositories["me/models"]
-    assert not made.private and made.files == {}  # main has nothing
-    stored = made.history[made.branches["first"]]
+    repository = server.repositories["me/models"]
+    assert not repository.private and repository.files == {}  # main has nothing
+    stored = repository.history[repository.branches["first"]]
     assert "small/model.safetensors" in stored and "small/run.json" not in stored
     words = ("--prompts", "lab-sums", "--limit", 2, "--chat", "--max-new-tokens", 4, "--out")
     local = run("generate", "--model", tmp_path / "merged", *words, tmp_path / "a.jsonl")
@@ -146,10 +146,10 @@ def test_a_capture_is_extracted_from_a_data_sets_repository(
     address = "hf://datasets/me/capture"
     done = run("push", captured, address)
     assert done.status == 0, done.err
-    made = server.repositories["datasets/me/capture"]
+    repository = server.repositories["datasets/me/capture"]
     kept = {k: v for k, v in content(captured).items() if not k.startswith(".") and ".log" not in k}
-    assert {k: v for k, v in made.files.items() if k != "README.md"} == kept
-    assert "12 prompts" in made.files["README.md"].decode()
+    assert {k: v for k, v in repository.files.items() if k != "README.md"} == kept
+    assert "12 prompts" in repository.files["README.md"].decode()
     out = run("extract", address, "--out", tmp_path / "veneer")
     assert out.status == 0, out.err
     assert (tmp_path / "veneer/veneer.safetensors").read_bytes() == (
@@ -160,7 +160,7 @@ def test_a_capture_is_extracted_from_a_data_sets_repository(
     assert refused.status == 2 and "cannot be written to hf://datasets/me/capture" in last(refused)
 
 
-def test_an_upload_that_is_cut_goes_on(server, run, veneer):
+def test_an_interrupted_upload_resumes(server, run, veneer):
     server.fails = "/commit/"
     done = run("push", veneer, "hf://me/mine")
     assert done.status == 1
@@ -174,22 +174,22 @@ def test_an_upload_that_is_cut_goes_on(server, run, veneer):
 
 def test_another_artefact_is_replaced_only_by_force(server, run, veneer, base, tmp_path):
     assert run("push", veneer, "hf://me/mine").status == 0
-    made = server.repositories["me/mine"]
+    repository = server.repositories["me/mine"]
     other = veneer_of(load_model(str(base), device="cpu"), rank=2).save(tmp_path / "other")
     refused = run("push", other, "hf://me/mine")
     assert refused.status == 2 and "hf://me/mine holds something else" in last(refused)
-    assert "--force" in last(refused) and made.commits == 1
+    assert "--force" in last(refused) and repository.commits == 1
     assert run("push", other, "hf://me/mine", "--force").status == 0
-    assert set(made.files) == {"README.md", *content(other)}  # results.jsonl has gone
+    assert set(repository.files) == {"README.md", *content(other)}  # results.jsonl has gone
 
 
 def test_a_card_that_a_person_wrote_stays(server, run, veneer, tmp_path):
     assert run("push", veneer, "hf://me/mine").status == 0
-    made = server.repositories["me/mine"]
-    made.history[made.branches["main"]]["README.md"] += b"\nWritten by me.\n"
+    repository = server.repositories["me/mine"]
+    repository.history[repository.branches["main"]]["README.md"] += b"\nWritten by me.\n"
     done = run("push", veneer, "hf://me/mine", "--license", "mit")
     assert done.status == 0 and "card: kept" in done.out
-    assert made.files["README.md"].endswith(b"Written by me.\n")
+    assert repository.files["README.md"].endswith(b"Written by me.\n")
     (veneer / "README.md").write_text("My own card.\n")  # in the folder: it is published
     assert run("push", veneer, "hf://me/other").status == 0
     assert server.repositories["me/other"].files["README.md"] == b"My own card.\n"
@@ -218,7 +218,7 @@ def test_failures_are_one_sentence(server, run, veneer, base, tmp_path):
     assert pushing.status == 2 and "403" in last(pushing) and "HF_TOKEN" in last(pushing)
 
 
-def test_a_download_that_is_cut_is_one_sentence_and_goes_on(server, run, veneer, base, tmp_path):
+def test_an_interrupted_download_is_one_sentence_and_resumes(server, run, veneer, base, tmp_path):
     assert run("push", veneer, "hf://me/mine").status == 0
     server.cuts = "veneer.json"
     words = ("merge", "hf://me/mine", "--base", base, "--out", tmp_path / "m")
@@ -240,8 +240,8 @@ def test_a_download_that_is_cut_is_one_sentence_and_goes_on(server, run, veneer,
 )
 def test_addresses(text, parts):
     address = Address.parse(text)
-    found = (address.repository, address.kind, address.revision, address.inside)
-    assert found == parts and str(address) == text.rstrip("/")
+    fields = (address.repository, address.kind, address.revision, address.inside)
+    assert fields == parts and str(address) == text.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -277,9 +277,9 @@ def test_what_a_push_refuses(veneer, base, tmp_path, monkeypatch):
 
     def refuses(name: str, data: bytes, words: str) -> None:
         (veneer / name).write_bytes(data)
-        with pytest.raises(InputError, match=words) as said:
+        with pytest.raises(InputError, match=words) as error:
             check_files(Artefact.of(veneer).files)
-        assert SECRET not in str(said.value)
+        assert SECRET not in str(error.value)
         (veneer / name).unlink()
 
     refuses("weights.bin", b"anything", "is a pickle")

@@ -44,19 +44,19 @@ OFF = ("--template-arg", "enable_thinking=false")
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory) -> dict[str, Path]:
     """Base, and an aligned model with a hybrid template."""
-    found = {}
+    folders = {}
     for seed, role in enumerate(("base", "aligned")):
-        found[role] = tmp_path_factory.mktemp("pair") / role
+        folders[role] = tmp_path_factory.mktemp("pair") / role
         lm = tiny(seed=seed)
         tok = copy.deepcopy(lm.tokenizer)
         tok.chat_template = THINKING
-        lm.model.save_pretrained(found[role])
-        tok.save_pretrained(found[role])
-    return found
+        lm.model.save_pretrained(folders[role])
+        tok.save_pretrained(folders[role])
+    return folders
 
 
 @pytest.fixture
-def asked(tmp_path) -> Path:
+def questions(tmp_path) -> Path:
     path = tmp_path / "prompts.jsonl"
     path.write_text(
         "".join(
@@ -76,10 +76,10 @@ def test_every_command_that_renders_a_template_has_the_options():
 
 
 def test_values_are_json_or_text():
-    found = arguments(
+    values = arguments(
         ["a=false", "b=low", "c=3", 'd={"x": [1]}', "e=2024-01-01", 'f="3"', "g=", "h=a=b"]
     )
-    assert found == {
+    assert values == {
         "a": False,
         "b": "low",
         "c": 3,
@@ -107,7 +107,7 @@ def test_what_is_no_value_is_refused(words, says):
         arguments(words)
 
 
-def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, asked, tmp_path):
+def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, questions, tmp_path):
     command = (
         "capture",
         "--base",
@@ -115,7 +115,7 @@ def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, asked,
         "--aligned",
         pair["aligned"],
         "--prompts",
-        asked,
+        questions,
         "--max-new-tokens",
         "4",
     )
@@ -139,7 +139,7 @@ def test_a_capture_records_its_arguments_and_refuses_others(veneer, pair, asked,
     assert useless.code == 2 and "found --template-arg beside --aligned-plain" in useless.err
 
 
-def test_generate_and_tasks_read_them(veneer, pair, asked, tmp_path):
+def test_generate_and_tasks_read_them(veneer, pair, questions, tmp_path):
     def generate(*more: str) -> str:
         out = tmp_path / f"{len(list(tmp_path.glob('*.out')))}.out"
         done = veneer(
@@ -147,7 +147,7 @@ def test_generate_and_tasks_read_them(veneer, pair, asked, tmp_path):
             "--model",
             pair["aligned"],
             "--prompts",
-            asked,
+            questions,
             "--max-new-tokens",
             "6",
             *more,
@@ -168,12 +168,12 @@ def test_generate_and_tasks_read_them(veneer, pair, asked, tmp_path):
     assert shown.code == 0 and "<|assistant|>No thought." in shown.out
 
 
-def test_an_endpoint_is_sent_them_by_vllms_name(asked, veneer, tmp_path):
+def test_an_endpoint_is_sent_them_by_vllms_name(questions, veneer, tmp_path):
     pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
     from faulty_server import serving
 
     with serving(lambda call: call.say("fine")) as server:
-        words = ("generate", "--url", server.url, "--model", "m", "--prompts", asked)
+        words = ("generate", "--url", server.url, "--model", "m", "--prompts", questions)
         assert veneer(*words, *OFF, "--out", tmp_path / "a").code == 0
         assert veneer(*words, "--out", tmp_path / "b").code == 0
     assert [c.get("chat_template_kwargs") for c in server.calls] == [
@@ -186,7 +186,7 @@ def test_an_endpoint_is_sent_them_by_vllms_name(asked, veneer, tmp_path):
         "--model",
         "m",
         "--prompts",
-        asked,
+        questions,
         "--template-date",
         "2024-01-01",
         "--out",
@@ -195,13 +195,22 @@ def test_an_endpoint_is_sent_them_by_vllms_name(asked, veneer, tmp_path):
     assert dated.code == 2 and "whose server writes the date itself" in dated.err
 
 
-def test_settings_that_a_model_ships_are_named_or_applied(veneer, pair, asked, tmp_path):
+def test_settings_that_a_model_ships_are_named_or_applied(veneer, pair, questions, tmp_path):
     import shutil
 
     folder = Path(shutil.copytree(pair["aligned"], tmp_path / "m"))
     shipped = {"eos_token_id": 1, "do_sample": True, "temperature": 0.5, "repetition_penalty": 1.3}
     (folder / "generation_config.json").write_text(json.dumps(shipped))
-    words = ("generate", "--model", folder, "--chat", "--prompts", asked, "--max-new-tokens", "6")
+    words = (
+        "generate",
+        "--model",
+        folder,
+        "--chat",
+        "--prompts",
+        questions,
+        "--max-new-tokens",
+        "6",
+    )
 
     def manifest(name: str) -> dict:
         return json.loads((tmp_path / f"{name}.manifest.json").read_text())
@@ -244,7 +253,7 @@ def test_settings_that_a_model_ships_are_named_or_applied(veneer, pair, asked, t
         "m",
         "--model-settings",
         "--prompts",
-        asked,
+        questions,
         "--out",
         tmp_path / "e",
     )
@@ -282,16 +291,16 @@ def test_a_served_model_fills_what_a_request_leaves_open():
         )
         return make_job(body, where, Limits(), lambda: None).rows[0].sampling
 
-    found = sampling(served)
-    assert (found.temperature, found.top_k, found.repetition_penalty, found.barred) == (
+    settings = sampling(served)
+    assert (settings.temperature, settings.top_k, settings.repetition_penalty, settings.barred) == (
         0.4,
         7,
         1.2,
         (5,),
     )
-    assert found.logit_bias == ((9, -1e6),)
-    found = sampling(served, temperature=0, top_k=0, repetition_penalty=1.1)
-    assert (found.temperature, found.top_k, found.repetition_penalty) == (0, 0, 1.1)
+    assert settings.logit_bias == ((9, -1e6),)
+    settings = sampling(served, temperature=0, top_k=0, repetition_penalty=1.1)
+    assert (settings.temperature, settings.top_k, settings.repetition_penalty) == (0, 0, 1.1)
     plain = sampling(Served(System("aligned", lm, ChatFormat(), lm.stop_ids)))
     assert (
         plain.temperature,
@@ -304,9 +313,9 @@ def test_a_served_model_fills_what_a_request_leaves_open():
 
 @pytest.mark.parametrize("how", [(), ("--chat",), ("--plain",)])
 def test_a_model_with_a_chat_template_that_reads_plain_text_says_so(veneer, how, tmp_path):
-    asked = tmp_path / "asked.txt"
-    asked.write_text("What is 3 plus 4?\n")
-    words = ("--prompts", asked, "--max-new-tokens", "2", "--out", tmp_path / "answers.jsonl")
+    questions = tmp_path / "asked.txt"
+    questions.write_text("What is 3 plus 4?\n")
+    words = ("--prompts", questions, "--max-new-tokens", "2", "--out", tmp_path / "answers.jsonl")
     done = veneer("generate", "--model", "lab:aligned", *how, *words)
     assert done.code == 0
     assert ("reads these prompts as plain text; give --chat" in done.err) == (not how)

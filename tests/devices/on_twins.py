@@ -95,7 +95,7 @@ def run(command: tuple) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def outputs_of(tmp_path_factory):
     """device -> a folder with what `commands` make there, made when asked for."""
     known: dict[str, Path] = {}
 
@@ -109,10 +109,10 @@ def made(tmp_path_factory):
     return get
 
 
-def test_another_device_gives_what_the_cpu_gives(made):
+def test_another_device_gives_what_the_cpu_gives(outputs_of):
     """Answers word for word. dW differs where a rounding of the hidden states moves it and the data
     hardly see it; its figures do not."""
-    here, there = made("cpu"), made("twin:0")
+    here, there = outputs_of("cpu"), outputs_of("twin:0")
     for name in ("generate", "shifted"):
         assert (here / name).read_text() == (there / name).read_text()
     one, other = (Veneer.load(p / "extract") for p in (here, there))
@@ -123,14 +123,14 @@ def test_another_device_gives_what_the_cpu_gives(made):
         assert a.value == pytest.approx(b.value, rel=1e-3, abs=1e-4), a
 
 
-def test_two_devices_give_what_one_gives(made):
+def test_two_devices_give_what_one_gives(outputs_of):
     """To the bit."""
     for name in ("lab:base", "lab:aligned", "lab:large-base"):
         assert {str(p.device) for p in load_model(name, device=SPLIT).model.parameters()} == {
             "twin:0",
             "twin:1",
         }
-    here, there = made("twin:0"), made(SPLIT)
+    here, there = outputs_of("twin:0"), outputs_of(SPLIT)
     for name in (
         "capture/shard-00000.safetensors",
         "extract/veneer.safetensors",
@@ -151,11 +151,11 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_extraction(made, name, tmp_path):
+def test_every_extraction(outputs_of, name, tmp_path):
     run(
         (
             "extract",
-            made("twin:0") / "capture",
+            outputs_of("twin:0") / "capture",
             *VARIANTS[name],
             "--device",
             "twin:0",
@@ -169,10 +169,10 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
     few = ("--limit", 6, "--max-new-tokens", 6, "--device", device, *DTYPE)
     longer = ("--max-new-tokens", 6, "--device", device, *DTYPE)
     questions, attack = folder / "questions.jsonl", folder / "attack.jsonl"
-    asked = [p.messages[-1]["content"] for p in lab_prompts("lab-requests", "train")[:8]]
-    questions.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
+    texts = [p.messages[-1]["content"] for p in lab_prompts("lab-requests", "train")[:8]]
+    questions.write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
     attack.write_text(
-        "".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in asked)
+        "".join(json.dumps({"prompt": text, "target": "sure , here is"}) + "\n" for text in texts)
     )
     large = ("--large", "lab:large-base", "--large-aligned", "lab:large-aligned", "--bake", "--own")
     large = (*large, "--timing", 2)  # further rounds time the same operations again
@@ -216,14 +216,14 @@ def studies(at: Path, device: str, folder: Path) -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize("name", ["run with LoRA", "audit", "restore"])
-def test_studies_that_need_whole_models(made, name, tmp_path):
-    run((*studies(made("twin:0"), "twin:0", tmp_path)[name], "--out", tmp_path / "out"))
+def test_studies_that_need_whole_models(outputs_of, name, tmp_path):
+    run((*studies(outputs_of("twin:0"), "twin:0", tmp_path)[name], "--out", tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", ["run", "measure", "transfer", "recover", "diversity"])
-def test_studies_of_models_over_two_devices(made, name, tmp_path, monkeypatch):
+def test_studies_of_models_over_two_devices(outputs_of, name, tmp_path, monkeypatch):
     monkeypatch.setattr(cost, "TOKENS", 6)  # of each answer that is timed; more repeat the same
-    run((*studies(made("twin:0"), SPLIT, tmp_path)[name], "--out", tmp_path / "out"))
+    run((*studies(outputs_of("twin:0"), SPLIT, tmp_path)[name], "--out", tmp_path / "out"))
 
 
 # Mamba's convolution has no way around a device's own kernel.
@@ -240,11 +240,11 @@ def test_a_model_over_two_devices_answers_word_for_word(kind, tmp_path):
     } == {"twin:0", "twin:1"}
     whole = load_model(str(tmp_path), device="cpu")
     rows = [[5, 6, 7, 8], [5, 6, 7, 8, 9, 20, 21], [5, 6, 7, 8, 30]]
-    said = [
+    answers = [
         [d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))]
         for m in (whole, split)
     ]
-    assert said[0] == said[1] and whole.fingerprint() == split.fingerprint()
+    assert answers[0] == answers[1] and whole.fingerprint() == split.fingerprint()
 
 
 def test_layers_are_spread_evenly_and_the_rest_is_on_the_first():

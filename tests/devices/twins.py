@@ -24,7 +24,7 @@ def make(folder: str | None = None) -> None:
         build_directory=folder or tempfile.mkdtemp(),
     )
     module = types.ModuleType("torch.twin")
-    told = {
+    functions = {
         "is_available": lambda: True,
         "device_count": lambda: 2,
         "current_device": lambda: torch.ops.twin.current(),
@@ -38,7 +38,7 @@ def make(folder: str | None = None) -> None:
         "memory_allocated": lambda *_: 0,
         "get_amp_supported_dtype": lambda: [torch.bfloat16],
     }
-    for name, value in told.items():
+    for name, value in functions.items():
         setattr(module, name, value)
     torch._register_device_module("twin", module)
 

@@ -203,8 +203,8 @@ def test_model2vec(tmp_path):
         models.WordLevel({"[UNK]": 0, "[PAD]": 1, "sea": 2, "bank": 3}, unk_token="[UNK]")
     )
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
-    made = model2vec.StaticModel(np.array([[0, 0], [0, 0], [3, 0], [0, 4]], np.float32), inner)
-    made.save_pretrained(tmp_path / "static")
+    static = model2vec.StaticModel(np.array([[0, 0], [0, 0], [3, 0], [0, 4]], np.float32), inner)
+    static.save_pretrained(tmp_path / "static")
     embedder = load_embedder(f"model2vec:{tmp_path / 'static'}")
     np.testing.assert_allclose(
         embedder.embed(["sea", " ", "bank " * 3000, "sea bank"]),

@@ -49,7 +49,7 @@ def test_rows_in_order_pieces_by_length_and_equal_texts_once():
     assert len(server.calls) == 2 and embedder.id.startswith("counts@127.0.0.1")
 
 
-def test_a_failure_in_passing_is_gone_over():
+def test_a_transient_failure_is_retried():
     with serving(lambda call: counts(call) if call.times > 1 else call.error(503)) as server:
         np.testing.assert_allclose(model(server).embed(["a"]), [[1, 0]])
 
@@ -116,7 +116,7 @@ def test_what_is_no_vector_is_named_and_asked_for_twice_at_most(row, says):
         assert len(server.calls) == 2
 
 
-def test_an_error_in_place_of_embeddings_is_said():
+def test_an_error_in_place_of_embeddings_is_reported():
     error = {"error": "failed to encode response: json: unsupported value: NaN"}
     for status in (200, 500):
         with (

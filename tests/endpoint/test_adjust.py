@@ -23,7 +23,7 @@ JUDGE = {
     "temperature": 0,
     "response_format": {"type": "json_schema"},
 }
-TOLD = {"messages": [], "max_tokens": 9, "temperature": 0, "logprobs": True, "top_logprobs": 20}
+LOGPROBS = {"messages": [], "max_tokens": 9, "temperature": 0, "logprobs": True, "top_logprobs": 20}
 
 
 def openai(message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
@@ -151,7 +151,7 @@ LEFT_OUT: list[tuple[str, dict[str, Any], int, Any, dict[str, Any]]] = [
     ),
     (
         "vllm-project/vllm#5299",
-        TOLD,
+        LOGPROBS,
         400,
         {
             "object": "error",
@@ -159,11 +159,11 @@ LEFT_OUT: list[tuple[str, dict[str, Any], int, Any, dict[str, Any]]] = [
             "type": "BadRequestError",
             "code": 400,
         },
-        {**TOLD, "top_logprobs": 5},
+        {**LOGPROBS, "top_logprobs": 5},
     ),
     (
         "mscraftsman/generative-ai#135",
-        TOLD,
+        LOGPROBS,
         400,
         {
             "error": {
@@ -172,21 +172,21 @@ LEFT_OUT: list[tuple[str, dict[str, Any], int, Any, dict[str, Any]]] = [
                 "status": "INVALID_ARGUMENT",
             }
         },
-        gone(TOLD, "logprobs", "top_logprobs"),
+        gone(LOGPROBS, "logprobs", "top_logprobs"),
     ),
     (
         "openai/openai-python#433",
-        TOLD,
+        LOGPROBS,
         400,
         openai("Unrecognized request argument supplied: logprobs"),
-        gone(TOLD, "logprobs", "top_logprobs"),
+        gone(LOGPROBS, "logprobs", "top_logprobs"),
     ),
     (
         "two servers' limits",
-        TOLD,
+        LOGPROBS,
         400,
         openai("top_logprobs must be less than or equal to 8", "top_logprobs"),
-        {**TOLD, "top_logprobs": 8},
+        {**LOGPROBS, "top_logprobs": 8},
     ),
 ]
 
@@ -320,11 +320,11 @@ def test_a_seed_is_left_out_with_a_warning_once_and_the_record_says_so(caplog, t
 
 
 @pytest.mark.parametrize(
-    ("may", "temperature", "asked"),
+    ("may", "temperature", "calls"),
     [(SAMPLED, 0, 2), (("seed",), 1, 2), (("seed",), 0, 1), (("seed",), 0.7, 1)],
 )
 def test_a_temperature_is_left_out_only_where_the_caller_allows_it_or_it_is_the_default(
-    may, temperature, asked, caplog
+    may, temperature, calls, caplog
 ):
     """A judge has no other way (gpt-5 and its like take none); 1 is what such a
     model does by itself."""
@@ -338,12 +338,12 @@ def test_a_temperature_is_left_out_only_where_the_caller_allows_it_or_it_is_the_
     ) as server:
         endpoint = Endpoint(EndpointConfig(server.url, "m", may_leave_out=may))
         request = ChatRequest([{"role": "user", "content": "a"}], {"temperature": temperature})
-        if asked == 2:
+        if calls == 2:
             assert endpoint.chat_many([request])[0].text == "fine" and "temperature" in caplog.text
         else:
             with pytest.raises(InputError, match="--temperature 1"):
                 endpoint.chat_many([request])
-        assert len(server.calls) == asked
+        assert len(server.calls) == calls
 
 
 def test_a_refused_parameter_keeps_its_fault_among_others():

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from endpoint_requests import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,26 +28,22 @@ def config(url: str, **words) -> EndpointConfig:
     return EndpointConfig(url, "stand-in", **{**quick, **words})
 
 
-def ask(*texts: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": t},), {"temperature": 0}) for t in texts]
-
-
 def echo(call: Call) -> None:
-    call.say(f"heard {call.asked}")
+    call.say(f"heard {call.prompt}")
 
 
 def test_replies_come_in_the_order_of_the_requests_and_within_the_bound():
     def answer(call: Call) -> None:
-        time.sleep(0.03 if call.asked in ("0", "5") else 0.005)
+        time.sleep(0.03 if call.prompt in ("0", "5") else 0.005)
         echo(call)
 
     with serving(answer) as server:
         endpoint = Endpoint(config(server.url, concurrency=3))
-        said: list[tuple[int, int, str]] = []
-        replies = endpoint.chat_many(ask(*map(str, range(12))), lambda *a: said.append(a))
+        events: list[tuple[int, int, str]] = []
+        replies = endpoint.chat_many(ask(*map(str, range(12))), lambda *a: events.append(a))
     assert [r.text for r in replies] == [f"heard {i}" for i in range(12)]
     assert server.most <= 3
-    assert said[-1] == (12, 12, "replies") and len(said) == 12
+    assert events[-1] == (12, 12, "replies") and len(events) == 12
     u = endpoint.usage
     assert (u.requests, u.replies, u.retries, u.failed, u.prompt_tokens, u.completion_tokens) == (
         12,
@@ -61,7 +58,7 @@ def test_replies_come_in_the_order_of_the_requests_and_within_the_bound():
 
 def faults(call: Call) -> None:
     """Each text names what goes wrong with its first request; the second is answered."""
-    if call.times > 1 or call.asked.startswith("fine"):
+    if call.times > 1 or call.prompt.startswith("fine"):
         return echo(call)
     {
         "429": lambda: call.error(429, "slow down", Retry_After="0.05"),
@@ -78,7 +75,7 @@ def faults(call: Call) -> None:
         "other form": lambda: call.json(["not", "an", "object"]),
         "drip": lambda: call.drip("slowly", 0.06),
         "empty body": lambda: call.raw(b""),
-    }[call.asked]()
+    }[call.prompt]()
 
 
 FAULTS = [
@@ -99,7 +96,7 @@ FAULTS = [
 ]
 
 
-def test_every_fault_is_gone_over_and_nothing_is_asked_more_often_than_needed():
+def test_every_fault_is_retried_and_nothing_is_asked_more_often_than_needed():
     texts = [*FAULTS, *(f"fine {i}" for i in range(6))]
     with serving(faults) as server:
         endpoint = Endpoint(config(server.url, timeout=3.0, concurrency=8))
@@ -154,11 +151,11 @@ def test_a_file_that_was_cut_anywhere_keeps_its_whole_lines(tmp_path_factory, cu
         cache.put(f"key {i}", {"text": f"ünï {i}"})
     whole = file.read_bytes()
     file.write_bytes(whole[: min(cut, len(whole))])
-    found = Cache(file)
+    reopened = Cache(file)
     kept = whole[: min(cut, len(whole))].count(b"\n")
-    assert len(found) == max(0, kept - 1)
+    assert len(reopened) == max(0, kept - 1)
     for i in range(3):
-        found.put(f"key {i}", {"text": f"ünï {i}"})
+        reopened.put(f"key {i}", {"text": f"ünï {i}"})
     assert len(Cache(file)) == 3 and file.read_bytes() == whole
 
 
@@ -175,7 +172,7 @@ def test_a_damaged_line_is_asked_again_and_a_foreign_file_refused(tmp_path):
         assert (tmp_path / "foreign").read_text() == text, "somebody else's file is left as it is"
 
 
-def test_a_dead_endpoint_stops_and_the_same_call_goes_on(tmp_path):
+def test_a_dead_endpoint_stops_and_the_same_call_resumes(tmp_path):
     alive = [4]
 
     def answer(call: Call) -> None:
@@ -248,7 +245,7 @@ def test_a_caller_who_is_slow_to_read_lets_nobody_ask_on():
     half a second later."""
 
     def answer(call: Call) -> None:
-        if call.asked == "0":
+        if call.prompt == "0":
             return echo(call)
         time.sleep(0.03)  # the first reply is read before
         call.error(401, "key revoked")
@@ -276,9 +273,9 @@ def test_without_a_key_the_mend_says_where_it_goes(monkeypatch):
 
 def test_what_an_endpoint_will_not_have_is_that_requests_own_error():
     def answer(call: Call) -> None:
-        if call.asked == "bad":
+        if call.prompt == "bad":
             return call.json({"error": {"message": "filtered", "code": "content_filter"}}, 400)
-        if call.asked == "long":
+        if call.prompt == "long":
             return call.error(400, "This model's maximum context length is 8 tokens")
         echo(call)
 
@@ -293,7 +290,7 @@ def test_what_an_endpoint_will_not_have_is_that_requests_own_error():
 
 
 def test_a_request_that_always_fails_among_others_is_counted_and_asked_again_next_time(tmp_path):
-    with serving(lambda c: c.error(500) if c.asked == "poison" else echo(c)) as server:
+    with serving(lambda c: c.error(500) if c.prompt == "poison" else echo(c)) as server:
         words = {"retries": 2, "cache": tmp_path / "c.jsonl", "concurrency": 1}
         for run in (1, 2):
             endpoint = Endpoint(config(server.url, **words))
@@ -394,15 +391,15 @@ def test_the_missing_package_is_named_at_the_start(monkeypatch):
 
 
 @given(st.integers(1, 40), st.floats(0, 5), st.floats(0, 100), st.none() | st.floats(0, 1e6))
-def test_waits_grow_within_their_bounds(attempt, first, longest, asked):
+def test_waits_grow_within_their_bounds(attempt, first, longest, retry_after):
     import random
 
-    pause = wait(attempt, first, longest, asked, random.Random(0))
-    if asked is None:
+    pause = wait(attempt, first, longest, retry_after, random.Random(0))
+    if retry_after is None:
         assert 0 <= pause <= min(longest, first * 2 ** (attempt - 1))
         assert pause >= min(longest, first * 2 ** min(attempt - 1, 30)) / 2
     else:
-        assert min(asked, 600) <= pause <= min(asked, 600) + 0.25
+        assert min(retry_after, 600) <= pause <= min(retry_after, 600) + 0.25
 
 
 @pytest.mark.parametrize(
@@ -434,7 +431,7 @@ def test_what_is_no_reply(data):
         read_reply(data)
 
 
-def test_no_file_is_written_where_nothing_was_said(tmp_path: Path):
+def test_no_file_is_written_without_an_answer(tmp_path: Path):
     with serving(lambda c: c.error(401)) as server, pytest.raises(InputError):
         Endpoint(config(server.url, cache=tmp_path / "sub" / "c.jsonl")).chat_many(ask("a"))
     assert not list(tmp_path.iterdir())

@@ -8,30 +8,16 @@ from email.utils import formatdate
 
 import pytest
 from bodies import FILTERED, INSIDE, LONG, PASSING, REPORTED
+from endpoint_requests import ask, config
 
 from faulty_server import Call, serving
-from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
+from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.backoff import LONGEST_WAIT, requested_seconds
 from veneer.endpoint.failure import Failure, Fault, of_error, of_status
 from veneer.endpoint.words import one_line, read_body, sentence
 from veneer.foundation.errors import InputError, VeneerError
 
 pytest.importorskip("openai", reason="needs the package openai: pip install 'veneer[openai]'")
-
-
-def config(url: str, **words) -> EndpointConfig:
-    quick = {
-        "first_wait": 0.01,
-        "longest_wait": 0.02,
-        "timeout": 5.0,
-        "key_env": "VENEER_TEST_KEY",
-        "retries": 3,
-    }
-    return EndpointConfig(url, "stand-in", **{**quick, **words})
-
-
-def ask(*texts: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": t},), {"temperature": 0}) for t in texts]
 
 
 def kind_of(failure: Failure) -> str:
@@ -105,8 +91,8 @@ def test_an_error_that_is_empty_is_none(error):
     ],
 )
 def test_the_servers_words_are_found(body, expected):
-    found = sentence(read_body(body.encode()) if isinstance(body, str) else body)
-    assert found.replace(" ", "") == expected.replace(" ", "")
+    message = sentence(read_body(body.encode()) if isinstance(body, str) else body)
+    assert message.replace(" ", "") == expected.replace(" ", "")
 
 
 def test_words_are_one_line_short_printable_and_without_the_key():
@@ -246,7 +232,7 @@ def test_a_wrong_name_lists_what_the_endpoint_serves():
         Endpoint(config(server.url)).chat_many(ask("a"))
 
 
-def test_an_address_without_v1_is_told_the_right_one():
+def test_an_address_without_v1_is_refused_with_the_right_one():
     """Ollama and others answer 404 there, LM Studio an error object with status 200, web
     front ends a page."""
     root = {
@@ -305,7 +291,7 @@ def test_what_cannot_be_read_twice_in_a_row_is_not_asked_for_a_third_time(body):
 @pytest.mark.parametrize(
     "end", ["/chat/completions", "/chat/completions/", "/completions", "/models", "/embeddings"]
 )
-def test_an_address_that_goes_on_to_the_operation_is_told_where_to_end(end):
+def test_an_address_that_names_the_operation_is_refused_with_the_right_one(end):
     with pytest.raises(InputError, match=r"give it without that: http://h:8000/v1$"):
         EndpointConfig(f"http://h:8000/v1{end}", "m")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint_requests import ask, config
 
 from faulty_server import Call, completion, serving
-from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
+from veneer.endpoint import Endpoint
 from veneer.endpoint.cache import Cache
 from veneer.endpoint.events import is_stream, whole
 from veneer.endpoint.failure import Failure
@@ -87,21 +88,6 @@ WORDS = {
 CASES = [(word, ending) for ending, words in WORDS.items() for word in words]
 
 
-def config(url: str, **words) -> EndpointConfig:
-    quick = {
-        "first_wait": 0.01,
-        "longest_wait": 0.02,
-        "timeout": 5.0,
-        "key_env": "VENEER_TEST_KEY",
-        "retries": 3,
-    }
-    return EndpointConfig(url, "stand-in", **{**quick, **words})
-
-
-def ask(*texts: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": t},), {"temperature": 0}) for t in texts]
-
-
 @pytest.mark.parametrize(("word", "ending"), CASES, ids=[repr(c[0]) for c in CASES])
 def test_each_word_has_its_kind_and_only_answers_are_read(word, ending):
     assert ending_of(word) is ending and ending_of({"type": word}) is ending
@@ -155,7 +141,7 @@ def test_what_failed_is_asked_again_where_that_can_help_and_is_never_kept(word, 
 
 def test_a_tool_call_is_that_requests_own_failure():
     with serving(
-        lambda c: c.say("I look it up.", "tool_calls" if c.asked == "b" else "stop")
+        lambda c: c.say("I look it up.", "tool_calls" if c.prompt == "b" else "stop")
     ) as server:
         replies = Endpoint(config(server.url, concurrency=1)).chat_many(ask("a", "b", "c"))
         assert len(server.calls) == 3
@@ -163,7 +149,7 @@ def test_a_tool_call_is_that_requests_own_failure():
     assert replies[1].own and "a call of the tool" in str(replies[1].error)
 
 
-def test_a_failure_in_passing_among_the_finish_reasons_is_gone_over():
+def test_a_transient_failure_among_the_finish_reasons_is_retried():
     with serving(lambda c: c.say("half", "error") if c.times == 1 else c.say("whole")) as server:
         assert [r.text for r in Endpoint(config(server.url)).chat_many(ask("a", "b"))] == [
             "whole",
@@ -171,7 +157,7 @@ def test_a_failure_in_passing_among_the_finish_reasons_is_gone_over():
         ]
 
 
-def test_an_error_on_the_choice_is_said_in_its_own_words():
+def test_an_error_on_the_choice_is_reported_in_its_own_words():
     """genkit-ai/genkit#6259, UKGovernmentBEIS/inspect_ai#1536."""
     reply = completion("A hedgehog is a sm", "error")
     reply["choices"][0]["error"] = {"code": 502, "message": "Provider disconnected"}
@@ -324,7 +310,7 @@ STREAM = chunks(
         lambda b: b.replace(b"\n\n", b"\n"),
     ],
 )
-def test_a_stream_that_nobody_asked_for_is_put_together(change):
+def test_an_unrequested_stream_is_joined(change):
     """BerriAI/litellm#25766: an endpoint that always streams."""
     with serving(lambda c: c.raw(change(STREAM), 200, "text/event-stream")) as server:
         (reply,) = Endpoint(config(server.url)).chat_many(ask("a"))
@@ -358,8 +344,8 @@ def test_log_probabilities_of_a_stream_stand_one_behind_the_other():
     events = [chunk(content="a"), chunk("stop", content="b")]
     for event, token in zip(events, "ab", strict=True):
         event["choices"][0]["logprobs"] = {"content": [{"token": token, "logprob": -0.5}]}
-    found = whole(chunks(*events))["choices"][0]
-    assert [one["token"] for one in found["logprobs"]["content"]] == ["a", "b"] and not is_stream(
+    choice = whole(chunks(*events))["choices"][0]
+    assert [one["token"] for one in choice["logprobs"]["content"]] == ["a", "b"] and not is_stream(
         b'{"data": 1}'
     )
 
@@ -382,11 +368,11 @@ def test_replies_that_an_older_version_kept_are_read_in_the_words_of_today(tmp_p
     for word in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls"):
         kept.put(word, {"text": "x", "finish_reason": word})
     kept.put("vectors", {"vectors": [[1.0]]})
-    found = {
+    reasons = {
         k: (Cache(file).get(k) or {}).get("finish_reason")
         for k in ("stop", "eos", "MAX_TOKENS", "error", "tool_calls")
     }
-    assert found == {
+    assert reasons == {
         "stop": "stop",
         "eos": "stop",
         "MAX_TOKENS": "length",
@@ -398,7 +384,7 @@ def test_replies_that_an_older_version_kept_are_read_in_the_words_of_today(tmp_p
 
 def test_which_models_answered_is_known_also_from_the_cache(tmp_path):
     def answer(call: Call) -> None:
-        call.json({**completion("x"), "model": f"routed-{call.asked}"})
+        call.json({**completion("x"), "model": f"routed-{call.prompt}"})
 
     with serving(answer) as server:
         how = config(server.url, cache=tmp_path / "replies.jsonl", concurrency=1)

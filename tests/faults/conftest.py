@@ -11,23 +11,23 @@ from tally import PAIR, Tally
 
 @pytest.fixture
 def tally(request) -> Iterator[Tally]:
-    found = Tally(request.node.nodeid)
-    yield found
-    found.close()
+    record = Tally(request.node.nodeid)
+    yield record
+    record.close()
 
 
 @pytest.fixture(scope="session")
-def made(runner, tmp_path_factory) -> dict[str, Path]:
+def artefacts(runner, tmp_path_factory) -> dict[str, Path]:
     """What the commands work on: a capture, its veneer, answers and a finished study. Not to be
     changed: copy them."""
     at = tmp_path_factory.mktemp("made")
-    found = {name: at / name for name in ("capture", "veneer", "study")} | {
+    paths = {name: at / name for name in ("capture", "veneer", "study")} | {
         "answers": at / "answers.jsonl"
     }
     short = ("--limit", 10, "--max-new-tokens", 8, "--batch-size", 1)
     for command in (
-        ("capture", *PAIR, "--prompts", "lab-requests", *short, "--out", found["capture"]),
-        ("extract", found["capture"], "--out", found["veneer"]),
+        ("capture", *PAIR, "--prompts", "lab-requests", *short, "--out", paths["capture"]),
+        ("extract", paths["capture"], "--out", paths["veneer"]),
         (
             "generate",
             "--model",
@@ -36,13 +36,13 @@ def made(runner, tmp_path_factory) -> dict[str, Path]:
             "lab-sums",
             *short,
             "--out",
-            found["answers"],
+            paths["answers"],
         ),
         (
             "measure",
             *PAIR,
             "--veneer",
-            found["veneer"],
+            paths["veneer"],
             "--tasks",
             "lab-sums",
             "--limit",
@@ -51,9 +51,9 @@ def made(runner, tmp_path_factory) -> dict[str, Path]:
             6,
             "--no-controls",
             "--out",
-            found["study"],
+            paths["study"],
         ),
     ):
         ended = runner.run(*command)
         assert ended.status == 0, ended.err
-    return found
+    return paths

@@ -37,7 +37,7 @@ def weights_that_overflow() -> None:
     real = LanguageModel.hidden
 
     def hidden(self, ids, *rest, **more):
-        found = real(self, ids, *rest, **more)
-        return found * torch.inf if self.name == "lab:base" else found
+        states = real(self, ids, *rest, **more)
+        return states * torch.inf if self.name == "lab:base" else states
 
     LanguageModel.hidden = hidden

@@ -83,8 +83,8 @@ def exchange(
         two.write_bytes(kept)
 
 
-def put(found: dict, name: str, value) -> None:
-    found[name] = value
+def put(mapping: dict, name: str, value) -> None:
+    mapping[name] = value
 
 
 def header(spec: object, data: bytes = b"\0" * 64, length: int | None = None) -> bytes:
@@ -344,9 +344,9 @@ def state(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(("kind", "act"), cases(CAPTURES))
-def test_a_capture_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path, capfd):
+def test_a_capture_is_refused_and_left_as_it_is(kind, act, artefacts, tally, tmp_path, capfd):
     broken = tmp_path / "broken"
-    shutil.copytree(made["capture"], broken)
+    shutil.copytree(artefacts["capture"], broken)
     act(broken)
     before = state(broken)
     with tally.fault(kind):
@@ -356,9 +356,9 @@ def test_a_capture_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path
 
 
 @pytest.mark.parametrize(("kind", "act"), cases(VENEERS))
-def test_a_veneer_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path, capfd):
+def test_a_veneer_is_refused_and_left_as_it_is(kind, act, artefacts, tally, tmp_path, capfd):
     broken = tmp_path / "broken"
-    shutil.copytree(made["veneer"], broken)
+    shutil.copytree(artefacts["veneer"], broken)
     act(broken)
     before = state(broken)
     with tally.fault(kind):
@@ -378,7 +378,7 @@ def test_a_veneer_is_refused_and_left_as_it_is(kind, act, made, tally, tmp_path,
 
 
 @pytest.mark.parametrize("base", ["lab:aligned", "lab:large-base", "lab:compromised"])
-def test_a_veneer_on_the_wrong_base(base, made, tally, tmp_path, capfd):
+def test_a_veneer_on_the_wrong_base(base, artefacts, tally, tmp_path, capfd):
     with tally.fault("veneer foreign or on the wrong base"):
         for command in (
             (
@@ -386,13 +386,13 @@ def test_a_veneer_on_the_wrong_base(base, made, tally, tmp_path, capfd):
                 "--model",
                 base,
                 "--veneer",
-                made["veneer"],
+                artefacts["veneer"],
                 "--prompts",
                 "lab-sums",
                 "--limit",
                 2,
             ),
-            ("merge", made["veneer"], "--base", base),
+            ("merge", artefacts["veneer"], "--base", base),
             (
                 "measure",
                 "--base",
@@ -400,7 +400,7 @@ def test_a_veneer_on_the_wrong_base(base, made, tally, tmp_path, capfd):
                 "--aligned",
                 "lab:aligned",
                 "--veneer",
-                made["veneer"],
+                artefacts["veneer"],
                 "--tasks",
                 "lab-sums",
                 "--limit",
@@ -411,7 +411,7 @@ def test_a_veneer_on_the_wrong_base(base, made, tally, tmp_path, capfd):
             assert not list(tmp_path.iterdir())
 
 
-def test_a_foreign_shard(made, runner, tally, tmp_path, capfd):
+def test_a_foreign_shard(artefacts, runner, tally, tmp_path, capfd):
     """A shard of a capture of the same prompts and plan, but of another base: everything fits but
     what it was made from."""
     other = tmp_path / "other"
@@ -428,7 +428,7 @@ def test_a_foreign_shard(made, runner, tally, tmp_path, capfd):
     ended = runner.run("capture", "--base", "lab:compromised", *PAIR[2:], *settings, "--out", other)
     assert ended.status == 0, ended.err
     mine = tmp_path / "mine"
-    shutil.copytree(made["capture"], mine)
+    shutil.copytree(artefacts["capture"], mine)
     for path in other.glob("*-00000.*"):
         shutil.copy(path, mine)
     with tally.fault("shard foreign"):
@@ -438,7 +438,7 @@ def test_a_foreign_shard(made, runner, tally, tmp_path, capfd):
     with tally.fault("shard foreign"):  # deleted as the sentence says, the capture makes it again
         ended = runner.run("capture", *PAIR, *settings, "--out", mine)
         assert ended.status == 0 and {k: v for k, v in state(mine).items() if k != "run.json"} == {
-            k: v for k, v in state(made["capture"]).items() if k != "run.json"
+            k: v for k, v in state(artefacts["capture"]).items() if k != "run.json"
         }, ended.err[-500:]
 
 

@@ -115,7 +115,7 @@ def config(url: str, **words) -> EndpointConfig:
     return EndpointConfig(url, "stand-in", **{**quick, **words})
 
 
-def asked(text: str) -> list[ChatRequest]:
+def requests(text: str) -> list[ChatRequest]:
     return [ChatRequest(({"role": "user", "content": text},), {"temperature": 0})]
 
 
@@ -132,7 +132,7 @@ def test_a_lie_is_gone_over_or_is_an_error_in_time(name, tally):
     with tally.fault("endpoint that lies"), serving(answer) as server:
         started = time.monotonic()
         try:
-            (reply,) = Endpoint(config(server.url)).chat_many(asked("a"))
+            (reply,) = Endpoint(config(server.url)).chat_many(requests("a"))
         except VeneerError as error:
             assert KEY not in str(error) and "\n" not in str(error) and len(str(error)) < 1000
         else:
@@ -147,7 +147,7 @@ def test_what_is_merely_odd_is_read(name, tally):
         serving(lambda c: c.raw(json.dumps(ODD[name]).encode())) as server,
     ):
         endpoint = Endpoint(config(server.url, price_in=1.0, price_out=1.0, timeout=20.0))
-        (reply,) = endpoint.chat_many(asked("a"))
+        (reply,) = endpoint.chat_many(requests("a"))
         assert (
             reply.text == "true"
             and 0 <= reply.prompt_tokens < 10**12
@@ -165,7 +165,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(status, tally):
             serving(lambda c: c.raw(b"", status, Location=there)) as server,
         ):
             try:
-                Endpoint(config(server.url, retries=0)).chat_many(asked("a"))
+                Endpoint(config(server.url, retries=0)).chat_many(requests("a"))
             except VeneerError as error:
                 assert KEY not in str(error)
             assert server.headers and f"Bearer {KEY}" == server.headers[0]["authorization"]
@@ -175,14 +175,14 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(status, tally):
 def test_a_key_that_is_said_back_is_not_kept(tmp_path, tally):
     """In the text of an answer, which is stored, as in an error."""
     kept = tmp_path / "replies.jsonl"
-    said = "endpoint that says the key back"
+    fault = "endpoint that says the key back"
     with (
-        tally.fault(said),
+        tally.fault(fault),
         serving(lambda c: c.say(f"you said {c.handler.headers['authorization']}")) as server,
     ):
-        (reply,) = Endpoint(config(server.url, cache=kept)).chat_many(asked("a"))
+        (reply,) = Endpoint(config(server.url, cache=kept)).chat_many(requests("a"))
         assert reply.text == "you said Bearer ***" and KEY not in kept.read_text()
-    with tally.fault(said), serving(lambda c: c.error(400, f"bad {KEY}")) as server:
+    with tally.fault(fault), serving(lambda c: c.error(400, f"bad {KEY}")) as server:
         with pytest.raises(Failure) as caught:
             Transport(config(server.url)).post(
                 "chat/completions", {"model": "m", "messages": [{"role": "user", "content": "a"}]}

@@ -12,7 +12,7 @@ from tally import PAIR
 
 from forked import content, half_written
 
-# what is run: {out} is a new place, {name} is what the fixture `made` holds
+# what is run: {out} is a new place, {name} is what the fixture `artefacts` holds
 COMMANDS = {
     "capture": (
         "capture {pair} --prompts lab-requests --limit 12 --max-new-tokens 12 --batch-size "
@@ -38,14 +38,15 @@ COMMANDS = {
 QUICK = ("capture", "extract", "generate", "import")
 
 
-def words(name: str, made: dict[str, Path], out: Path) -> list[str]:
+def words(name: str, artefacts: dict[str, Path], out: Path) -> list[str]:
     return [
-        w.format(out=out, **made) for w in COMMANDS[name].replace("{pair}", " ".join(PAIR)).split()
+        w.format(out=out, **artefacts)
+        for w in COMMANDS[name].replace("{pair}", " ".join(PAIR)).split()
     ]
 
 
 @pytest.fixture(scope="module")
-def whole(runner, made, tmp_path_factory):
+def whole(runner, artefacts, tmp_path_factory):
     """name -> (hashes of an undisturbed run, its files, its seconds, its file operations),
     made when asked for."""
     known: dict[str, tuple[dict[str, str], set[str], float, int]] = {}
@@ -53,7 +54,7 @@ def whole(runner, made, tmp_path_factory):
     def get(name: str):
         if name not in known:
             at = tmp_path_factory.mktemp(name)
-            ended = runner.run(*words(name, made, at / "out"), strike=0, below=str(at))
+            ended = runner.run(*words(name, artefacts, at / "out"), strike=0, below=str(at))
             assert ended.status == 0, ended.err
             known[name] = (
                 below(at),
@@ -79,11 +80,13 @@ def names(at: Path) -> set[str]:
     }
 
 
-def goes_on(runner, made, name: str, at: Path, expected: dict[str, str], files: set[str]) -> None:
+def goes_on(
+    runner, artefacts, name: str, at: Path, expected: dict[str, str], files: set[str]
+) -> None:
     """What is there is whole, and the same command makes the rest."""
     leftovers = half_written(below(at), expected)
     assert not leftovers, f"half-written: {leftovers}"
-    ended = runner.run(*words(name, made, at / "out"))
+    ended = runner.run(*words(name, artefacts, at / "out"))
     assert ended.status == 0, ended.err[-600:]
     differ = {n for n, _ in below(at).items() ^ expected.items()}
     assert not differ, f"other than in an undisturbed run: {sorted(differ)}"
@@ -92,7 +95,7 @@ def goes_on(runner, made, name: str, at: Path, expected: dict[str, str], files: 
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_killed_at_random_moments(name, whole, runner, made, tally, tmp_path):
+def test_killed_at_random_moments(name, whole, runner, artefacts, tally, tmp_path):
     if not tally.long and name not in QUICK:
         pytest.skip("a part of the long campaign (benchmarks/faults.py)")
     expected, files, seconds, _ = whole(name)
@@ -100,18 +103,18 @@ def test_killed_at_random_moments(name, whole, runner, made, tally, tmp_path):
     while number < tally.rounds:
         at = tmp_path / str(number)
         at.mkdir(exist_ok=True)
-        ended = runner.kill(draw.uniform(0.1, 1.0) * seconds, *words(name, made, at / "out"))
+        ended = runner.kill(draw.uniform(0.1, 1.0) * seconds, *words(name, artefacts, at / "out"))
         if ended.status != -9:  # it was at its end already: no fault
             assert ended.status == 0, ended.err
             number, tally.rounds = number + 1, tally.rounds + (tally.rounds < 60)
             continue
         with tally.fault(f"kill -9 at a random moment: {name}"):
-            goes_on(runner, made, name, at, expected, files)
+            goes_on(runner, artefacts, name, at, expected, files)
         number += 1
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_killed_at_file_operations(name, whole, runner, made, tally, tmp_path):
+def test_killed_at_file_operations(name, whole, runner, artefacts, tally, tmp_path):
     """Before a file is opened for writing, renamed, removed or made: the moments at which
     files are half there."""
     if not tally.long and name not in QUICK:
@@ -121,7 +124,7 @@ def test_killed_at_file_operations(name, whole, runner, made, tally, tmp_path):
     for number in sorted(draw.sample(range(1, operations + 1), min(operations, tally.rounds))):
         at = tmp_path / str(number)
         at.mkdir()
-        ended = runner.run(*words(name, made, at / "out"), strike=number, below=str(at))
+        ended = runner.run(*words(name, artefacts, at / "out"), strike=number, below=str(at))
         assert ended.status == -9, ended.err
         with tally.fault(f"kill -9 at a file operation: {name}"):
-            goes_on(runner, made, name, at, expected, files)
+            goes_on(runner, artefacts, name, at, expected, files)

@@ -53,23 +53,23 @@ def disk(at: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", str(at)], check=True)
 
 
-def command(name: str, made: dict[str, Path], out: Path) -> list[str]:
+def command(name: str, artefacts: dict[str, Path], out: Path) -> list[str]:
     if LONG[name]:
-        return [w.format(out=out, **made) for w in LONG[name]]
-    return words(name, made, out)
+        return [w.format(out=out, **artefacts) for w in LONG[name]]
+    return words(name, artefacts, out)
 
 
 @pytest.mark.parametrize(("name", "size"), [(n, s) for n, sizes in DISKS.items() for s in sizes])
-def test_a_full_disk_is_said_and_gone_over(name, size, made, runner, tally, tmp_path):
+def test_a_full_disk_is_said_and_gone_over(name, size, artefacts, runner, tally, tmp_path):
     """Whole files only, one sentence, exit 1; with more room the same command ends as if
     nothing had been."""
     if not tally.long and name not in QUICK:
         pytest.skip("a part of the long campaign (benchmarks/faults.py)")
-    ended = runner.run(*command(name, made, tmp_path / "whole" / "out"))
+    ended = runner.run(*command(name, artefacts, tmp_path / "whole" / "out"))
     assert ended.status == 0, ended.err
     expected, at = below(tmp_path / "whole"), tmp_path / "disk"
     with disk(at, size):
-        ended = runner.run(*command(name, made, at / "out"))
+        ended = runner.run(*command(name, artefacts, at / "out"))
         if ended.status == 0 and name == "import":
             pytest.skip("this file system keeps so little without a block of its own")
         with tally.fault(f"disk full: {name}"):
@@ -83,7 +83,7 @@ def test_a_full_disk_is_said_and_gone_over(name, size, made, runner, tally, tmp_
             assert not part, f"half-written: {part}"
             assert not [p for p in at.rglob(".*.part")], "temporaries stay"
             subprocess.run(["mount", "-o", "remount,size=60m", str(at)], check=True)
-            ended = runner.run(*command(name, made, at / "out"))
+            ended = runner.run(*command(name, artefacts, at / "out"))
             assert ended.status == 0, ended.err[-400:]
             assert below(at) == expected, sorted(
                 {n for n, _ in below(at).items() ^ expected.items()}
@@ -105,29 +105,29 @@ def heavy(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["capture", "generate"])
-def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, tally, tmp_path):
+def test_where_memory_runs_out_the_batch_is_halved(name, artefacts, heavy, runner, tally, tmp_path):
     """A real limit on the address space and torch's own allocator; what is answered
     does not change."""
     batch = ("--limit", 16, "--max-new-tokens", 6, "--batch-size", 16)
-    asked = {
+    command = {
         "capture": ("capture", *PAIR, "--prompts", "lab-requests", *batch, "--out"),
         "generate": (
             "generate",
             "--model",
             "lab:base",
             "--veneer",
-            made["veneer"],
+            artefacts["veneer"],
             "--prompts",
             "lab-sums",
             *batch,
             "--out",
         ),
     }[name]
-    assert runner.run(*asked, tmp_path / "whole" / "out", setup="hungry:much_a_row").status == 0
+    assert runner.run(*command, tmp_path / "whole" / "out", setup="hungry:much_a_row").status == 0
     for room in (280, 200)[: 2 if tally.long else 1]:
         with tally.fault(f"out of memory, back-off: {name}"):
             at = tmp_path / str(room)
-            ended = runner.run(*asked, at / "out", setup="hungry:much_a_row", memory=room * 2**20)
+            ended = runner.run(*command, at / "out", setup="hungry:much_a_row", memory=room * 2**20)
             assert ended.status == 0, ended.err[-500:]
             assert set(below(at)) == set(below(tmp_path / "whole"))
             mine, theirs = (
@@ -139,12 +139,12 @@ def test_where_memory_runs_out_the_batch_is_halved(name, made, heavy, runner, ta
             )
     with tally.fault(f"out of memory for one prompt: {name}"):
         at = tmp_path / "none"
-        ended = runner.run(*asked, at / "out", setup="hungry:too_much_a_row", memory=280 * 2**20)
+        ended = runner.run(*command, at / "out", setup="hungry:too_much_a_row", memory=280 * 2**20)
         assert "memory ran out for a single prompt" in sentence(ended, 1)
-        ended = runner.run(*asked, at / "out", setup="hungry:much_a_row")
+        ended = runner.run(*command, at / "out", setup="hungry:much_a_row")
         assert ended.status == 0 and below(at) == below(tmp_path / "whole"), ended.err[-400:]
     with tally.fault("out of memory while a model loads"):
-        named = [heavy if word == "lab:base" else word for word in asked]
+        named = [heavy if word == "lab:base" else word for word in command]
         ended = runner.run(*named, tmp_path / "load" / "out", memory=48 * 2**20)
         assert "memory ran out" in sentence(ended, 1) and not below(tmp_path / "load")
 
@@ -170,16 +170,18 @@ def test_states_that_overflow_are_an_error_and_no_capture(runner, tally, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["capture", "extract", "generate", "measure"])
-def test_ctrl_c_at_random_moments(name, made, runner, tally, tmp_path):
+def test_ctrl_c_at_random_moments(name, artefacts, runner, tally, tmp_path):
     if not tally.long and name not in QUICK:
         pytest.skip("a part of the long campaign (benchmarks/faults.py)")
-    whole = runner.run(*words(name, made, tmp_path / "whole" / "out"))
+    whole = runner.run(*words(name, artefacts, tmp_path / "whole" / "out"))
     assert whole.status == 0, whole.err
     expected, draw = below(tmp_path / "whole"), random.Random(f"ctrl-c {name}")
     for number in range(tally.rounds):
         at = tmp_path / str(number)
         ended = runner.struck(
-            draw.uniform(0.05, 0.95) * whole.seconds, signal.SIGINT, *words(name, made, at / "out")
+            draw.uniform(0.05, 0.95) * whole.seconds,
+            signal.SIGINT,
+            *words(name, artefacts, at / "out"),
         )
         if ended.status == 0:
             continue  # it had just ended
@@ -189,11 +191,11 @@ def test_ctrl_c_at_random_moments(name, made, runner, tally, tmp_path):
             )
             assert "interrupted" in ended.err.strip().splitlines()[-1]
             assert not list(at.rglob(".*.part")), "temporaries stay"
-            ended = runner.run(*words(name, made, at / "out"))
+            ended = runner.run(*words(name, artefacts, at / "out"))
             assert ended.status == 0 and below(at) == expected, ended.err[-400:]
 
 
-def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
+def test_two_commands_in_one_place(artefacts, runner, tally, tmp_path, capfd):
     """While one process holds the lock, every command that writes there is refused; the lock of a
     dead process holds nobody up."""
     from veneer.systems.partial_file import PartialFile
@@ -206,7 +208,7 @@ def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
             fcntl.flock(stream, fcntl.LOCK_EX)
             with tally.fault("two commands in one folder"):
                 assert "another veneer command is working" in sentence(
-                    runner.run(*words(name, made, out))
+                    runner.run(*words(name, artefacts, out))
                 )
                 assert [p.name for p in out.iterdir()] == [".lock"]
     part = PartialFile(tmp_path / "answers.jsonl.part", Stamp("of the first"), [[0]])
@@ -228,32 +230,34 @@ def test_two_commands_in_one_place(made, runner, tally, tmp_path, capfd):
         # a number that no process has
         (tmp_path / "extract" / ".lock").write_text(f"{2**22 - 1}\n")
         os.utime(tmp_path / "extract" / ".lock", (0, 2**33))
-        ended = runner.run(*words("extract", made, tmp_path / "extract"))
+        ended = runner.run(*words("extract", artefacts, tmp_path / "extract"))
         assert ended.status == 0, ended.err
 
 
 @pytest.mark.parametrize("name", ["capture", "generate"])
-def test_clocks_that_jump(name, made, runner, tally, tmp_path):
+def test_clocks_that_jump(name, artefacts, runner, tally, tmp_path):
     """Forwards, back, and between two calls: neither a result nor the going-on
     depends on any clock."""
-    assert runner.run(*words(name, made, tmp_path / "whole" / "out")).status == 0
+    assert runner.run(*words(name, artefacts, tmp_path / "whole" / "out")).status == 0
     expected = below(tmp_path / "whole")
     for number, jumps in enumerate(([3e9], [-1.7e9], [0.0, 1e6, -1e6, 5.0])):
         at = tmp_path / str(number)
         with tally.fault("clock that jumps"):
-            ended = runner.run(*words(name, made, at / "out"), strike=6, below=str(at), clock=jumps)
+            ended = runner.run(
+                *words(name, artefacts, at / "out"), strike=6, below=str(at), clock=jumps
+            )
             assert ended.status == -9
-            ended = runner.run(*words(name, made, at / "out"), clock=[-x for x in jumps])
+            ended = runner.run(*words(name, artefacts, at / "out"), clock=[-x for x in jumps])
             assert ended.status == 0 and below(at) == expected, ended.err[-500:]
     # files from the future and from before the epoch's first day
     with tally.fault("clock that jumps"):
         for n, path in enumerate(p for p in at.rglob("*") if p.is_file()):
             os.utime(path, (0, 2**33) if n % 2 else (2**33, 1))
-        ended = runner.run(*words(name, made, at / "out"))
+        ended = runner.run(*words(name, artefacts, at / "out"))
         assert ended.status == 0 and below(at) == expected, ended.err[-500:]
 
 
-def test_a_real_clock_that_jumps(made, tally, tmp_path):
+def test_a_real_clock_that_jumps(artefacts, tally, tmp_path):
     """The executable under libfaketime, where it is installed: seventeen years on, and back for
     the second half."""
     library = os.environ.get("VENEER_FAKETIME") or next(
@@ -263,7 +267,7 @@ def test_a_real_clock_that_jumps(made, tally, tmp_path):
         pytest.skip(
             "a part of the long campaign, and needs libfaketime (VENEER_FAKETIME names the library)"
         )
-    command = ["veneer", *words("generate", made, tmp_path / "a")]
+    command = ["veneer", *words("generate", artefacts, tmp_path / "a")]
     with tally.fault("clock that jumps"):
         for shift, out in (("+17y", tmp_path / "a"), ("-20y", tmp_path / "b")):
             command[-1] = str(out)

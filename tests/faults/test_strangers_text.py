@@ -71,15 +71,15 @@ def test_names_do_not_leave_the_folder(name, tally, tmp_path, capfd):
                 inside / "out",
             )
     with tally.fault("path traversal in a name"):
-        asked = inside / "asked.jsonl"
-        asked.write_text(json.dumps({"id": name, "prompt": "What is 2 plus 2?"}) + "\n")
+        prompts_file = inside / "asked.jsonl"
+        prompts_file.write_text(json.dumps({"id": name, "prompt": "What is 2 plus 2?"}) + "\n")
         assert (
             main(
                 [
                     "capture",
                     *PAIR,
                     "--prompts",
-                    str(asked),
+                    str(prompts_file),
                     "--max-new-tokens",
                     "4",
                     "--out",
@@ -101,7 +101,7 @@ def test_names_do_not_leave_the_folder(name, tally, tmp_path, capfd):
     assert set(tmp_path.parent.iterdir()) == before and not Path("/tmp/veneer-escaped").exists()
 
 
-def test_links_in_the_folder_lead_nowhere(made, tally, tmp_path, capfd):
+def test_links_in_the_folder_lead_nowhere(artefacts, tally, tmp_path, capfd):
     """Files that a stranger has put there as links: what they point to stays as it is."""
     mine = tmp_path / "mine.txt"
     mine.write_text("mine")
@@ -112,13 +112,13 @@ def test_links_in_the_folder_lead_nowhere(made, tally, tmp_path, capfd):
     with tally.fault("link in the out folder"):
         refused(capfd, *generate, tmp_path / "links" / "a.jsonl")
     with tally.fault("link in the out folder"):
-        refused(capfd, "extract", made["capture"], "--out", tmp_path / "links")
+        refused(capfd, "extract", artefacts["capture"], "--out", tmp_path / "links")
     with tally.fault("link in the out folder"):
         (tmp_path / "b.jsonl.manifest.json").symlink_to(mine)
         assert main([str(w) for w in (*generate, tmp_path / "b.jsonl")]) == 0
     with tally.fault("link in the out folder"):
         folder, away = tmp_path / "study", tmp_path / "away"
-        shutil.copytree(made["study"], folder)
+        shutil.copytree(artefacts["study"], folder)
         away.mkdir()
         (away / ".mine.part").write_text("mine")
         (folder / "linked").symlink_to(away)
@@ -128,7 +128,7 @@ def test_links_in_the_folder_lead_nowhere(made, tally, tmp_path, capfd):
             "measure",
             *PAIR,
             "--veneer",
-            made["veneer"],
+            artefacts["veneer"],
             "--tasks",
             "lab-sums",
             "--limit",
@@ -254,7 +254,7 @@ def test_secrets_in_addresses_are_not_said(address, tally, tmp_path, capfd):
             assert not list(tmp_path.iterdir())
 
 
-def test_no_secret_is_in_any_file_of_a_study(made, runner, tally, tmp_path):
+def test_no_secret_is_in_any_file_of_a_study(artefacts, runner, tally, tmp_path):
     """A judge behind an endpoint that says back what it was sent, keys and all: files, stdout and
     stderr are searched."""
     from faulty_server import serving
@@ -275,7 +275,7 @@ def test_no_secret_is_in_any_file_of_a_study(made, runner, tally, tmp_path):
             "measure",
             *PAIR,
             "--veneer",
-            made["veneer"],
+            artefacts["veneer"],
             "--tasks",
             f"file:{own},lab-sums",
             "--max-new-tokens",
@@ -359,8 +359,8 @@ def test_names_that_the_hub_does_not_know(how, online, runner, tally, tmp_path):
         ended = (runner if how == "offline" else asking).run(
             "generate", *words, "--out", out, env=SECRETS
         )
-        said = sentence(ended)
-        assert "nobody/no-such-model" in said
+        message = sentence(ended)
+        assert "nobody/no-such-model" in message
         assert not [v for v in SECRETS.values() if v in ended.err]
         assert not out.exists()
         assert (handler.requests == 0) == (how == "offline")
@@ -394,7 +394,7 @@ SCRIPTS = [
     "<a href='data:text/html,x'>",
 ]
 # elements that only a text could have made
-MADE = "img, svg[onload], iframe, object, embed, base, a[href^=javascript], a[href^=data]"
+ELEMENTS = "img, svg[onload], iframe, object, embed, base, a[href^=javascript], a[href^=data]"
 
 
 def study_of(folder: Path, texts: list[str]) -> Path:
@@ -477,7 +477,7 @@ def test_a_page_runs_no_text(tally, tmp_path):
         for text in SCRIPTS:
             with tally.fault("HTML or script in a text"):
                 assert browser.troubles == [] and browser.requests == [page.resolve().as_uri()]
-                assert browser.run(f"document.querySelectorAll({json.dumps(MADE)}).length") == 0
+                assert browser.run(f"document.querySelectorAll({json.dumps(ELEMENTS)}).length") == 0
                 assert (
                     browser.run("document.body.textContent").count(text.strip("\u202e")[:6]) > 0
                     or "\u202e" in text

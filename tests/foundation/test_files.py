@@ -19,8 +19,8 @@ from veneer.foundation.interrupts import HeldInterrupt
 WATCHED = {files.__file__, interrupts.__file__, shutil.__file__}
 
 
-def struck_at(number: int, strike, work) -> bool:
-    """Do `work`, and `strike` before the number-th line of what writes; whether that
+def struck_at(number: int, strike, action) -> bool:
+    """Do `action`, and `strike` before the number-th line of what writes; whether that
     line was reached."""
     seen = 0
 
@@ -36,7 +36,7 @@ def struck_at(number: int, strike, work) -> bool:
 
     sys.settrace(trace)
     try:
-        work()
+        action()
     finally:
         sys.settrace(None)
     return seen >= number
@@ -126,13 +126,13 @@ def test_an_interrupt_waits_for_the_end_of_the_block():
 
 
 def test_other_threads_and_other_handlers_are_left_alone(tmp_path):
-    heard = []
-    before = signal.signal(signal.SIGINT, lambda *_: heard.append("own"))
+    calls = []
+    before = signal.signal(signal.SIGINT, lambda *_: calls.append("own"))
     try:
         with HeldInterrupt():
             signal.raise_signal(signal.SIGINT)
-            assert heard == []
-        assert heard == ["own"]
+            assert calls == []
+        assert calls == ["own"]
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         write_text(tmp_path / "ignored", "whole")
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN

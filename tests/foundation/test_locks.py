@@ -33,12 +33,12 @@ def no_flock(request, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", refuse)
 
 
-def in_child(work) -> tuple[int, int]:
-    """(process id of a child that did `work` and waits, the pipe that it wrote to when it had)."""
+def in_child(action) -> tuple[int, int]:
+    """(process id of a child that did `action` and waits, the pipe that it then wrote to)."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        work(lambda: os.write(writer, b"."))
+        action(lambda: os.write(writer, b"."))
         os._exit(0)
     os.close(writer)
     assert os.read(reader, 1) == b"."
@@ -52,12 +52,12 @@ def kill(child: tuple[int, int]) -> None:
 
 
 def hold_folder(at: Path):
-    def work(ready):
+    def hold(ready):
         with folder_lock(at):
             ready()
             signal.pause()
 
-    return work
+    return hold
 
 
 def test_a_folder_is_locked_without_flock(no_flock, tmp_path):

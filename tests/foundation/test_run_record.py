@@ -22,9 +22,9 @@ def folder(tmp_path):
 
 
 def refusal(folder, command, config) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as error:
         RunRecord(folder, command, config)
-    return str(told.value).removeprefix(f"{folder} holds ")
+    return str(error.value).removeprefix(f"{folder} holds ")
 
 
 def test_another_command_is_named(folder):
@@ -48,7 +48,7 @@ def test_each_setting_that_differs_is_named_with_both_values(folder, change, sen
     assert sentence in refusal(folder, "depth", {**CONFIG, **change})
 
 
-def test_settings_that_are_no_longer_there_are_told(folder):
+def test_removed_settings_are_named(folder):
     assert "(fewer settings here)" in refusal(folder, "depth", {"base": "lab:base"})
 
 

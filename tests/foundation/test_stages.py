@@ -216,7 +216,7 @@ def test_work_without_a_plan_is_estimated_by_itself(clock):
         (7_200, "about 2 h left"),
     ],
 )
-def test_a_time_is_told_no_more_exactly_than_it_is_known(seconds, words):
+def test_a_time_is_shown_no_more_exactly_than_it_is_known(seconds, words):
     assert time_left(seconds) == words
 
 

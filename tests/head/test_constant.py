@@ -56,13 +56,13 @@ def turned(tmp_path_factory):
     return small_capture(tmp_path_factory.mktemp("turned") / "c", plain_pair(change=0.4), n=120)
 
 
-def kls(taken, found):
-    seen = held_out(taken, found.veneer, found.split.report)
+def kls(capture, extraction):
+    seen = held_out(capture, extraction.veneer, extraction.split.report)
     return seen.kl_base.mean(), seen.kl_veneer.mean()
 
 
 def test_a_planted_bias_is_recovered(planted):
-    _, shift, taken = planted
+    _, shift, capture = planted
     how = ExtractConfig(
         output="bias",
         stop="optimum",
@@ -71,8 +71,8 @@ def test_a_planted_bias_is_recovered(planted):
         dtype="float64",
         max_evaluations=400,
     )
-    extraction = extract(taken, how)
-    base, veneer = kls(taken, extraction)
+    extraction = extract(capture, how)
+    base, veneer = kls(capture, extraction)
     assert base > 0.1 and veneer < 1e-5
     error = extraction.veneer.bias - shift
     error = (error - error.median()).abs()  # a constant on all logits changes nothing
@@ -119,8 +119,8 @@ def test_a_system_with_the_planted_bias_answers_as_the_aligned_model(planted):
     from veneer.models.decode import Sampling
     from veneer.systems.respond import respond
 
-    pair, shift, taken = planted
-    veneer = Veneer.of_bias(taken.head.hash(), pair.base.head.width, shift)
+    pair, shift, capture = planted
+    veneer = Veneer.of_bias(capture.head.hash(), pair.base.head.width, shift)
     questions = prompts(6)
     shifted = System.of_model(pair.base, veneer)
     one, other = (
@@ -154,8 +154,8 @@ def test_files(planted, tmp_path):
 
 
 def test_merging_needs_a_head_that_holds_it(planted, tmp_path):
-    pair, _, taken = planted
-    veneer = extract(taken, BIAS).veneer
+    pair, _, capture = planted
+    veneer = extract(capture, BIAS).veneer
     with pytest.raises(InputError, match="has no bias that could hold it"):
         merge(veneer, pair.base, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -17,12 +17,12 @@ from veneer.measures.held_out import held_out
 
 
 @pytest.fixture(scope="module")
-def taken(tmp_path_factory):
+def capture(tmp_path_factory):
     return small_capture(tmp_path_factory.mktemp("capture") / "c", plain_pair(change=0.4), n=150)
 
 
-def report_kl(taken, found):
-    seen = held_out(taken, found.veneer, found.split.report)
+def report_kl(capture, extraction):
+    seen = held_out(capture, extraction.veneer, extraction.split.report)
     return seen.kl_base.mean(), seen.kl_veneer.mean()
 
 
@@ -40,25 +40,26 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_lowers_the_held_out_kl(taken, name, tmp_path):
-    extraction = extract(taken, ExtractConfig(**VARIANTS[name]))
-    base, veneer = report_kl(taken, extraction)
+def test_every_variant_lowers_the_held_out_kl(capture, name, tmp_path):
+    extraction = extract(capture, ExtractConfig(**VARIANTS[name]))
+    base, veneer = report_kl(capture, extraction)
     assert veneer < (0.9 if name == "hidden-direct" else 0.75) * base
     back = Veneer.load(extraction.veneer.save(tmp_path / "v"))
     torch.testing.assert_close(back.dense(), extraction.veneer.dense(), rtol=0, atol=0)
     assert (
-        json.loads((tmp_path / "v" / "veneer.json").read_text())["unembedding"] == taken.head.hash()
+        json.loads((tmp_path / "v" / "veneer.json").read_text())["unembedding"]
+        == capture.head.hash()
     )
 
 
-def test_two_runs_agree(taken):
-    first, second = (extract(taken, ExtractConfig()).veneer for _ in range(2))
+def test_two_runs_agree(capture):
+    first, second = (extract(capture, ExtractConfig()).veneer for _ in range(2))
     assert torch.equal(first.dense(), second.dense())
 
 
-def test_low_rank_is_close_to_dense_as_rank_grows(taken):
-    kls = [report_kl(taken, extract(taken, ExtractConfig(rank=r)))[1] for r in (1, 4, 16)]
-    dense = report_kl(taken, extract(taken, ExtractConfig()))[1]
+def test_low_rank_is_close_to_dense_as_rank_grows(capture):
+    kls = [report_kl(capture, extract(capture, ExtractConfig(rank=r)))[1] for r in (1, 4, 16)]
+    dense = report_kl(capture, extract(capture, ExtractConfig()))[1]
     assert kls[0] > kls[1] > dense * 0.9
     assert kls[2] < kls[0]
 
@@ -71,16 +72,16 @@ def test_no_difference_gives_exactly_no_change(tmp_path):
     assert extraction.veneer.facts["zero"] is True
 
 
-def test_shuffled_states_recover_less_than_true_ones(taken):
-    _, true = report_kl(taken, extract(taken))
-    _, shuffled = report_kl(taken, extract(taken, ExtractConfig(shuffled=True)))
+def test_shuffled_states_recover_less_than_true_ones(capture):
+    _, true = report_kl(capture, extract(capture))
+    _, shuffled = report_kl(capture, extract(capture, ExtractConfig(shuffled=True)))
     assert true < shuffled
 
 
-def test_the_shuffle_keeps_positions_and_mixes_prompts(taken):
-    numbers = taken.prompt_numbers
-    plain = list(Tokens.of_capture(taken, numbers, torch.float32, torch.device("cpu")))
-    mixed = list(shuffled_blocks(taken, numbers, seed=0)())
+def test_the_shuffle_keeps_positions_and_mixes_prompts(capture):
+    numbers = capture.prompt_numbers
+    plain = list(Tokens.of_capture(capture, numbers, torch.float32, torch.device("cpu")))
+    mixed = list(shuffled_blocks(capture, numbers, seed=0)())
     position = torch.cat([b["position"] for b in plain]).numpy()
     order = position_permutation(position, 0)
     assert (position[order] == position).all() and (order != range(len(order))).mean() > 0.9
@@ -88,7 +89,7 @@ def test_the_shuffle_keeps_positions_and_mixes_prompts(taken):
     assert torch.equal(after, before[torch.from_numpy(order)])
     for a, b in zip(plain, mixed, strict=True):
         assert torch.equal(a["aligned_ids"], b["aligned_ids"])
-        logprobs = taken.head.logits(b["hidden"]).log_softmax(-1)
+        logprobs = capture.head.logits(b["hidden"]).log_softmax(-1)
         torch.testing.assert_close(
             b["base_at_aligned"], logprobs.gather(1, b["aligned_ids"].long()), rtol=1e-4, atol=1e-3
         )
@@ -100,8 +101,8 @@ def test_the_shuffle_keeps_positions_and_mixes_prompts(taken):
 def test_gemma_and_granite_scale_and_bias(tmp_path):
     """dW lives before the architecture's own scale: head.logits with W + dW lowers the KL."""
     for kind in ("granite", "cohere", "phi", "gemma2"):
-        taken = small_capture(tmp_path / kind, chat_pair(kind), n=60)
-        base, veneer = report_kl(taken, extract(taken))
+        capture = small_capture(tmp_path / kind, chat_pair(kind), n=60)
+        base, veneer = report_kl(capture, extract(capture))
         assert veneer < base
 
 
@@ -122,8 +123,8 @@ def test_split_is_by_prompt_and_covers_everything():
         Split.by_prompt(range(2), ["a"] * 2, seed=0)
 
 
-def test_a_damaged_or_foreign_veneer_is_refused(taken, tmp_path):
-    fitted = extract(taken).veneer
+def test_a_damaged_or_foreign_veneer_is_refused(capture, tmp_path):
+    fitted = extract(capture).veneer
     folder = fitted.save(tmp_path / "v")
     with pytest.raises(InputError, match="belongs to the unembedding"):
         fitted.check_fits(chat_pair(scale=2.0).base)
@@ -141,9 +142,9 @@ def test_a_damaged_or_foreign_veneer_is_refused(taken, tmp_path):
         Veneer("x", 5, torch.zeros(1, 1), torch.tensor([7]))
 
 
-def test_unknown_tasks_and_options_are_refused(taken):
+def test_unknown_tasks_and_options_are_refused(capture):
     with pytest.raises(InputError, match="no prompts of nonsense; it has prompts"):
-        extract(taken, ExtractConfig(tasks=("nonsense",)))
+        extract(capture, ExtractConfig(tasks=("nonsense",)))
     with pytest.raises(InputError, match="rank is 0"):
         ExtractConfig(rank=0)
     with pytest.raises(InputError, match="low-rank"):

@@ -25,7 +25,7 @@ from veneer.models.head import Head
 def problem_of(
     seed: int, *, width=4, vocabulary=9, n=24, k=1, softcap=None, rows=None, dtype=torch.float64
 ):
-    """(problem, head, hidden, said): random states and tokens; k > 1 puts the tokens among k - 1
+    """(problem, head, hidden, ids): random states and tokens; k > 1 puts the tokens among k - 1
     others of probability 0."""
     draw = torch.Generator().manual_seed(seed)
     make = {"generator": draw, "dtype": torch.float64}
@@ -33,17 +33,17 @@ def problem_of(
         torch.randn(vocabulary, width, **make), torch.randn(vocabulary, **make), 0.5, softcap
     )
     hidden = torch.randn(n, width, **make)
-    said = torch.randint(vocabulary, (n,), generator=draw)
-    target = one_hot(said.tolist())
+    ids = torch.randint(vocabulary, (n,), generator=draw)
+    target = one_hot(ids.tolist())
     if k > 1:
-        told = TopK(
+        top = TopK(
             torch.full((n, k), -1, dtype=torch.int32),
             torch.full((n, k), -torch.inf),
             target.tail,
             target.logz,
         )
-        told.ids[:, 0], told.logprobs[:, 0] = said.int(), 0.0
-        target = filled(told, head, hidden)
+        top.ids[:, 0], top.logprobs[:, 0] = ids.int(), 0.0
+        target = filled(top, head, hidden)
     base = head.logits(hidden)
     own = top_k(base, 3)
     inside, outside = log_masses(base, target.ids)
@@ -64,16 +64,16 @@ def problem_of(
         Objective(tokens, head, torch.arange(vocabulary) if rows is None else rows),
         head,
         hidden,
-        said,
+        ids,
     )
 
 
-def nll(change, head, hidden, said, ridge):
-    """mean -log softmax(cap(scale (W + dW) h + b))[said] + ridge/2 |scale dW|^2, by autograd."""
+def nll(change, head, hidden, ids, ridge):
+    """mean -log softmax(cap(scale (W + dW) h + b))[ids] + ridge/2 |scale dW|^2, by autograd."""
     logits = hidden @ (head.weight * head.scale + change).t() + head.bias * head.scale
     if head.softcap is not None:
         logits = head.softcap * torch.tanh(logits / head.softcap)
-    return torch.nn.functional.cross_entropy(logits, said) + 0.5 * ridge * change.square().sum()
+    return torch.nn.functional.cross_entropy(logits, ids) + 0.5 * ridge * change.square().sum()
 
 
 @settings(max_examples=30, deadline=None)
@@ -85,18 +85,18 @@ def nll(change, head, hidden, said, ridge):
     st.sampled_from([None, 3.0]),
 )
 def test_objective_and_gradient_are_those_of_the_likelihood(seed, width, vocabulary, k, softcap):
-    problem, head, hidden, said = problem_of(
+    problem, head, hidden, ids = problem_of(
         seed, width=width, vocabulary=vocabulary, k=k, softcap=softcap
     )
     draw = torch.Generator().manual_seed(seed + 1)
     change = torch.randn(vocabulary, width, generator=draw, dtype=torch.float64).requires_grad_()
-    wanted = nll(change, head, hidden, said, 0.03)
+    wanted = nll(change, head, hidden, ids, 0.03)
     wanted.backward()
     evaluation = problem.evaluate(change.detach(), 0.03)
     assert evaluation.objective == pytest.approx(float(wanted.detach()), rel=1e-9, abs=1e-9)
     torch.testing.assert_close(evaluation.gradient, change.grad, rtol=1e-8, atol=1e-9)
     assert problem.base_kl == pytest.approx(
-        float(nll(torch.zeros(vocabulary, width), head, hidden, said, 0)), abs=1e-9
+        float(nll(torch.zeros(vocabulary, width), head, hidden, ids, 0)), abs=1e-9
     )
 
 
@@ -150,16 +150,16 @@ def test_float32_stays_finite_where_base_is_sure_of_the_token_or_of_another():
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.floats(0.0, 1.0))
-def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tail):
+def test_filling_what_is_not_told_changes_no_distribution(seed, known_places, tail):
     """The filled entries and the smaller tail make up the distribution that the objective makes of
     the tail: base's own shape."""
     draw = torch.Generator().manual_seed(seed)
     head, hidden = Head(torch.randn(11, 3, generator=draw)), torch.randn(4, 3, generator=draw)
     ids = torch.stack([torch.randperm(11, generator=draw)[:6] for _ in range(4)]).int()
-    ids[:, told_places:] = -1
+    ids[:, known_places:] = -1
     logprobs = torch.full((4, 6), -torch.inf)
-    known = torch.rand(4, told_places, generator=draw) + 0.01
-    logprobs[:, :told_places] = (known / known.sum(1, keepdim=True) * (1 - tail)).log()
+    known = torch.rand(4, known_places, generator=draw) + 0.01
+    logprobs[:, :known_places] = (known / known.sum(1, keepdim=True) * (1 - tail)).log()
     before = TopK(
         ids, logprobs, torch.full((4,), math.log(tail) if tail else -torch.inf), torch.zeros(4)
     )
@@ -173,7 +173,7 @@ def test_filling_what_is_not_told_changes_no_distribution(seed, told_places, tai
     whole = kl_lumped(after.logprobs, after.tail, *q)
     for row in range(4):
         part = TopK(
-            *(t[row : row + 1, :told_places] if t.ndim == 2 else t[row : row + 1] for t in before)
+            *(t[row : row + 1, :known_places] if t.ndim == 2 else t[row : row + 1] for t in before)
         )
         lumped = kl_lumped(
             part.logprobs, part.tail, *log_masses(head.logits(hidden[row : row + 1]), part.ids)

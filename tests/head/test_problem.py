@@ -184,21 +184,21 @@ def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
 
 def test_blocks_beyond_the_cache_are_read_again(tmp_path):
     """Streaming from disk gives the same result as holding everything in memory."""
-    taken = small_capture(tmp_path / "c", n=40)
-    numbers = taken.prompt_numbers
-    found = []
+    capture = small_capture(tmp_path / "c", n=40)
+    numbers = capture.prompt_numbers
+    evaluations = []
     for room in (1 << 30, 0, 30_000):
-        tokens = Tokens.of_capture(taken, numbers, torch.float32, CPU, cache_bytes=room)
-        problem = Objective(tokens, taken.head, torch.arange(taken.head.rows))
-        found.append(problem.evaluate(torch.full_like(problem.W, 0.01)))
-        assert problem.n == taken.tokens
-    assert found[0].kl == found[1].kl == found[2].kl
-    assert torch.equal(found[0].gradient, found[1].gradient)
+        tokens = Tokens.of_capture(capture, numbers, torch.float32, CPU, cache_bytes=room)
+        problem = Objective(tokens, capture.head, torch.arange(capture.head.rows))
+        evaluations.append(problem.evaluate(torch.full_like(problem.W, 0.01)))
+        assert problem.n == capture.tokens
+    assert evaluations[0].kl == evaluations[1].kl == evaluations[2].kl
+    assert torch.equal(evaluations[0].gradient, evaluations[1].gradient)
 
 
 def test_soft_cap_is_warm_started_and_claims_no_optimum(tmp_path):
-    taken = small_capture(tmp_path / "c", chat_pair("gemma2"), n=40)
-    extraction = extract(taken, ExtractConfig())
+    capture = small_capture(tmp_path / "c", chat_pair("gemma2"), n=40)
+    extraction = extract(capture, ExtractConfig())
     facts = extraction.veneer.facts["extraction"]
     assert facts["convex"] is False and facts["gradient_norm"] >= 0
     assert any(getattr(event, "stage", None) == "uncapped" for event in extraction.log)
@@ -207,9 +207,9 @@ def test_soft_cap_is_warm_started_and_claims_no_optimum(tmp_path):
 
 def test_rows_that_stay_fixed_cost_nothing_held_out(tmp_path):
     """The same capture with every row free: the select KL is no better by more than a hundredth."""
-    taken = small_capture(tmp_path / "c", plain_pair(change=0.4), n=60)
+    capture = small_capture(tmp_path / "c", plain_pair(change=0.4), n=60)
     some, every = (
-        extract(taken, ExtractConfig(row_threshold=t)).veneer.facts["extraction"]["select_kl"]
+        extract(capture, ExtractConfig(row_threshold=t)).veneer.facts["extraction"]["select_kl"]
         for t in (1e-3, 0.0)
     )
     assert some < every * 1.05 + 1e-3

@@ -34,7 +34,7 @@ def in_template(some: list[Prompt], template: str, task: str) -> list[Prompt]:
 MIXED = [*in_template(prompts(9), QA, "sums"), *in_template(prompts(3), USER, "talk")]
 
 
-def taken_of(folder, some: list[Prompt], form: PlainFormat | None = None) -> Capture:
+def capture_of(folder, some: list[Prompt], form: PlainFormat | None = None) -> Capture:
     pair = chat_pair()
     pair = Pair(pair.base, pair.aligned, form or PlainFormat(), pair.aligned_format)
     how = CaptureConfig(
@@ -52,39 +52,39 @@ def facts(*templates: str | None, base_format: dict | None = None) -> dict:
 
 
 def test_capture_and_veneer_record_every_template_with_its_share(tmp_path):
-    taken = taken_of(tmp_path / "c", MIXED)
+    capture = capture_of(tmp_path / "c", MIXED)
     wanted = [
         {"template": QA, "prompts": 9, "share": 0.75, "tasks": {"sums": 9}},
         {"template": USER, "prompts": 3, "share": 0.25, "tasks": {"talk": 3}},
     ]
-    assert taken.manifest["templates"] == wanted
-    joint = extract(taken, ExtractConfig(max_evaluations=3)).veneer
+    assert capture.manifest["templates"] == wanted
+    joint = extract(capture, ExtractConfig(max_evaluations=3)).veneer
     assert joint.facts["templates"] == wanted
-    own = extract(taken, ExtractConfig(max_evaluations=3, tasks=("sums",))).veneer
+    own = extract(capture, ExtractConfig(max_evaluations=3, tasks=("sums",))).veneer
     assert own.facts["templates"] == [
         {"template": QA, "prompts": 9, "share": 1.0, "tasks": {"sums": 9}}
     ]
 
 
 def test_one_template_for_all_is_what_base_reads(tmp_path):
-    taken = taken_of(tmp_path / "c", MIXED, PlainFormat(ALPACA))
-    assert [(r["template"], r["share"]) for r in taken.manifest["templates"]] == [(ALPACA, 1.0)]
+    capture = capture_of(tmp_path / "c", MIXED, PlainFormat(ALPACA))
+    assert [(r["template"], r["share"]) for r in capture.manifest["templates"]] == [(ALPACA, 1.0)]
     pair = chat_pair()
     text = ALPACA.replace("{prompt}", MIXED[0].text)
-    assert taken.prompts[0]["base_length"] == len(pair.base.tokenizer(text)["input_ids"])
-    veneer = extract(taken, ExtractConfig(max_evaluations=3)).veneer
+    assert capture.prompts[0]["base_length"] == len(pair.base.tokenizer(text)["input_ids"])
+    veneer = extract(capture, ExtractConfig(max_evaluations=3)).veneer
     assert System.of_model(pair.base, veneer).format == PlainFormat(ALPACA)
 
 
-def test_a_capture_without_a_record_is_gone_on_with_and_its_veneer_behaves_as_before(tmp_path):
+def test_a_capture_without_a_record_resumes_and_its_veneer_behaves_as_before(tmp_path):
     small_capture(tmp_path / "c")
     path = tmp_path / "c" / "manifest.json"
     manifest = json.loads(path.read_text())
     assert manifest.pop("templates")
     path.write_text(json.dumps(manifest))
-    taken = small_capture(tmp_path / "c")  # as version 0.1.0 left it
-    assert "templates" not in taken.manifest
-    veneer = extract(taken, ExtractConfig(max_evaluations=3)).veneer
+    capture = small_capture(tmp_path / "c")  # as version 0.1.0 left it
+    assert "templates" not in capture.manifest
+    veneer = extract(capture, ExtractConfig(max_evaluations=3)).veneer
     assert "templates" not in veneer.facts
     system = System.of_model(chat_pair().base, veneer)
     assert (system.format, system.fitted) == (PlainFormat(), ())
@@ -105,16 +105,16 @@ def test_the_format_that_is_chosen():
     assert chosen_format(facts(QA, USER), MIXED) == PlainFormat()  # each prompt brings one of them
     assert chosen_format({}) == PlainFormat()  # version 0.1.0
     assert chosen_format({"base_format": {"kind": "plain", "template": QA}}) == PlainFormat(QA)
-    said = r"several templates \(qa 50 %, user 50 %\) .*; choose one with --base-template"
+    message = r"several templates \(qa 50 %, user 50 %\) .*; choose one with --base-template"
     for some in ((), prompts(2), [*MIXED, *prompts(1)]):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             chosen_format(facts(QA, USER), some)
     with pytest.raises(InputError, match="records the template 'x'"):
         recorded_format(facts("x"))
 
 
 def test_a_format_that_it_was_not_fitted_behind_is_answered_with_one_warning(tmp_path, caplog):
-    veneer = extract(taken_of(tmp_path / "c", MIXED[:9]), ExtractConfig(max_evaluations=3)).veneer
+    veneer = extract(capture_of(tmp_path / "c", MIXED[:9]), ExtractConfig(max_evaluations=3)).veneer
     base, how = chat_pair().base, Sampling(max_new_tokens=2)
     recorded._warn.cache_clear()
     with caplog.at_level(logging.WARNING, "veneer"):

@@ -43,9 +43,9 @@ def test_it_is_the_nearest_of_its_rank_where_the_states_are(veneer, states):
     spectrum = torch.linalg.svdvals(states.double() @ veneer.values().double().T) ** 2 / (
         len(states) * 50
     )
-    for r, found in enumerate(errors, 1):
+    for r, squares in enumerate(errors, 1):
         # Eckart & Young
-        assert found == pytest.approx(float(spectrum[r:].sum()), rel=0.02, abs=1e-9)
+        assert squares == pytest.approx(float(spectrum[r:].sum()), rel=0.02, abs=1e-9)
     plain = truncated(veneer, torch.eye(WIDTH), 2)
     assert errors[1] < 0.9 * error(plain, veneer, states)
 

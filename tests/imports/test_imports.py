@@ -47,8 +47,13 @@ def answer(content, reason="stop"):
     }
 
 
-def texts(found):
-    return [(r.prompt_id, r.sample_id, r.text) for r in found.responses]
+def run_import(path, out, *options) -> int:
+    """The exit code of `veneer import`."""
+    return main([str(a) for a in ("import", path, "--out", out, *options)])
+
+
+def texts(result):
+    return [(r.prompt_id, r.sample_id, r.text) for r in result.responses]
 
 
 @pytest.fixture
@@ -145,7 +150,7 @@ def test_plain_lines(tmp_path):
 
 def test_what_import_writes_is_read_again(open_file, tmp_path, capsys):
     out = tmp_path / "out.jsonl"
-    assert main(["import", str(open_file), "--out", str(out), "--system", "base"]) == 0
+    assert run_import(open_file, out, "--system", "base") == 0
     assert "dropped 2: error" in capsys.readouterr().out
     assert [r.text for r in read_responses(out)] == ["One.", "Two"]
     assert (
@@ -156,7 +161,7 @@ def test_what_import_writes_is_read_again(open_file, tmp_path, capsys):
         "id": "0",
         "prompt": "What now?",
     }
-    assert main(["import", str(open_file), "--out", str(out)]) == 2
+    assert run_import(open_file, out) == 2
     assert (
         capsys.readouterr()
         .err.strip()
@@ -277,7 +282,7 @@ def test_a_zip_that_zipfile_will_not_read_is_a_sentence(tmp_path, entry, fault, 
     else:
         data[at + 30 + len(entry)] ^= 0xFF  # the first byte of what is compressed
     path.write_bytes(data)
-    assert main(["import", str(path), "--out", str(out)]) == 2
+    assert run_import(path, out) == 2
     output = capsys.readouterr().err
     assert (
         f"log.eval {entry} is damaged or encrypted (" in output
@@ -347,10 +352,10 @@ def test_judge_outputs_know_their_answers(tmp_path):
         ("5", 2),
         ("9", 0),
     ]
-    rows, said = other_rows(path, "overton-judge")
+    rows, summary = other_rows(path, "overton-judge")
     assert (
         rows[2] == {"prompt_id": "5", "sample_id": 2, "content": None}
-        and said == "judge outputs, ended stop 3, failed 1"
+        and summary == "judge outputs, ended stop 3, failed 1"
     )
 
 
@@ -424,7 +429,7 @@ def test_hostile_lines_are_refused_in_one_sentence(tmp_path, capsys, row):
     path, out = put(tmp_path, "bad.jsonl", row), tmp_path / "out.jsonl"
     formats = ["auto"] if not isinstance(row, dict) else [guess(path)]
     for format in {*formats, "jsonl"} if not isinstance(row, dict) else formats:
-        assert main(["import", str(path), "--out", str(out), "--format", format]) == 2
+        assert run_import(path, out, "--format", format) == 2
         last = capsys.readouterr().err.strip().splitlines()[-1]
         assert last.startswith("veneer: error: ") and "bad.jsonl" in last and len(last) < 600, last
     assert not out.exists()
@@ -454,16 +459,10 @@ def test_halves_of_characters_and_huge_lines(tmp_path, monkeypatch):
     ["auto", "jsonl", "overton-api", "inspect", "overton-judge", "bertscore", "embeddings"],
 )
 def test_files_that_are_not_there(tmp_path, capsys, format):
-    assert (
-        main(["import", str(tmp_path / "none"), "--out", str(tmp_path / "o"), "--format", format])
-        == 2
-    )
+    assert run_import(tmp_path / "none", tmp_path / "o", "--format", format) == 2
     assert "does not exist" in capsys.readouterr().err
     (tmp_path / "empty").write_text("")
-    assert (
-        main(["import", str(tmp_path / "empty"), "--out", str(tmp_path / "o"), "--format", format])
-        == 2
-    )
+    assert run_import(tmp_path / "empty", tmp_path / "o", "--format", format) == 2
     assert not (tmp_path / "o").exists()
 
 
@@ -768,33 +767,10 @@ def test_prompts_given_beside_an_import_are_its_own(tmp_path, capsys):
         ({"id": "y", "prompt": "Q?"}, "answers the prompt 'x', and"),
         ({"id": "x", "prompt": "R?"}, "has 'Q?' as the prompt 'x', and"),
     ):
-        assert (
-            main(
-                [
-                    "import",
-                    str(path),
-                    "--prompts",
-                    str(put(tmp_path, "p.jsonl", prompts)),
-                    "--out",
-                    str(out),
-                ]
-            )
-            == 2
-        )
+        assert run_import(path, out, "--prompts", put(tmp_path, "p.jsonl", prompts)) == 2
         assert reason in capsys.readouterr().err and not out.exists()
-    assert (
-        main(
-            [
-                "import",
-                str(path),
-                "--prompts",
-                str(put(tmp_path, "p.jsonl", {"id": "x", "prompt": "Q?"})),
-                "--out",
-                str(out),
-            ]
-        )
-        == 0
-    )
+    right = put(tmp_path, "p.jsonl", {"id": "x", "prompt": "Q?"})
+    assert run_import(path, out, "--prompts", right) == 0
 
 
 def test_prompts_of_several_turns_are_written_whole(tmp_path, capsys):
@@ -803,7 +779,7 @@ def test_prompts_of_several_turns_are_written_whole(tmp_path, capsys):
         put(tmp_path, "a.jsonl", {"messages": [*turns, {"role": "assistant", "content": "a"}]}),
         tmp_path / "o.jsonl",
     )
-    assert main(["import", str(path), "--out", str(out)]) == 0
+    assert run_import(path, out) == 0
     assert json.loads((tmp_path / "o.jsonl.prompts.jsonl").read_text()) == {
         "id": "0",
         "messages": turns,

@@ -33,7 +33,7 @@ def responses(*output, status="completed", **more):
     return {"object": "response", "model": "m", "status": status, "output": list(output), **more}
 
 
-def said(*parts):
+def assistant_message(*parts):
     return {"type": "message", "role": "assistant", "content": list(parts)}
 
 
@@ -51,7 +51,7 @@ TEXT = {"type": "output_text", "text": "yes"}
         # a refusal in a field or a part of its own
         (in_batch(chat({"content": "", "refusal": "No."})), "No.", "stop", None),
         (
-            in_batch(responses(said({"type": "refusal", "refusal": "No."}))),
+            in_batch(responses(assistant_message({"type": "refusal", "refusal": "No."}))),
             "No.",
             "stop",
             None,
@@ -79,7 +79,7 @@ TEXT = {"type": "output_text", "text": "yes"}
                 responses(
                     {"type": "reasoning", "summary": [{"type": "summary_text", "text": "so"}]},
                     {"type": "web_search_call", "status": "completed"},
-                    said(TEXT),
+                    assistant_message(TEXT),
                 )
             ),
             "yes",
@@ -110,7 +110,7 @@ TEXT = {"type": "output_text", "text": "yes"}
         (
             in_batch(
                 responses(
-                    said(TEXT),
+                    assistant_message(TEXT),
                     status="incomplete",
                     incomplete_details={"reason": "max_output_tokens"},
                 )
@@ -122,7 +122,7 @@ TEXT = {"type": "output_text", "text": "yes"}
         (
             in_batch(
                 responses(
-                    said(TEXT),
+                    assistant_message(TEXT),
                     status="incomplete",
                     incomplete_details={"reason": "content_filter"},
                 )
@@ -144,7 +144,10 @@ def test_what_an_answer_is(tmp_path, row, text, finish, reasoning):
     [
         (in_batch(chat({"content": "Let me look.", "tool_calls": [CALL]}, "tool_calls")), TOOL),
         (in_batch(chat({"content": "Let me look.", "tool_calls": [CALL]})), TOOL),
-        (in_batch(responses(said(TEXT), {"type": "function_call", "name": "f"})), TOOL),
+        (
+            in_batch(responses(assistant_message(TEXT), {"type": "function_call", "name": "f"})),
+            TOOL,
+        ),
         (
             claude(
                 {"type": "text", "text": "I check."},
@@ -155,7 +158,7 @@ def test_what_an_answer_is(tmp_path, row, text, finish, reasoning):
         ),
         (in_batch(chat({"content": "half"}, "error")), BROKEN),
         (in_batch(chat({"content": "half"}, error={"message": "lost"})), BROKEN),
-        (in_batch(responses(said(TEXT), status="cancelled")), BROKEN),
+        (in_batch(responses(assistant_message(TEXT), status="cancelled")), BROKEN),
     ],
 )
 def test_what_no_answer_is(tmp_path, row, why):

@@ -55,11 +55,11 @@ def test_own_ids_are_taken_as_they_are(base, tmp_path):
     assert source.prompts == prompts(6) and source.teacher.source == "aligned"
     assert source.noticed[RETOKENISED] == 0
     assert source.teacher.inputs(source.prompts) == [rows[p.id]["token_ids"] for p in prompts(6)]
-    taken = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
-    assert [r["token_ids"] for r in taken.responses()] == [
+    capture = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
+    assert [r["token_ids"] for r in capture.responses()] == [
         rows[p.id]["token_ids"] for p in prompts(6)
     ]
-    (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
+    (block,) = capture.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [0])
     assert block["aligned_ids"][:, 0].tolist() == block["token"].tolist()
     assert (block["aligned_logprobs"] == 0).all() and (block["aligned_tail"] == float("-inf")).all()
 
@@ -106,12 +106,12 @@ def test_an_answer_that_was_cut_has_no_end(base, tmp_path):
     source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(2))
     cut, whole = source.teacher.inputs(source.prompts)
     assert cut[-1] not in base.stop_ids and whole[-1] == base.end_of_turn
-    taken = capture_from(
+    capture = capture_from(
         base, source.teacher, source.prompts, tmp_path / "c", CaptureConfig(8, sampling=Sampling(2))
     )
     # the second one is cut at 2 tokens
-    assert [r["finish_reason"] for r in taken.responses()] == ["length", "length"]
-    assert [len(r["token_ids"]) for r in taken.responses()] == [2, 2]
+    assert [r["finish_reason"] for r in capture.responses()] == ["length", "length"]
+    assert [len(r["token_ids"]) for r in capture.responses()] == [2, 2]
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_damaged_and_foreign_files_are_refused(base, tmp_path):
     assert read_teacher(path, base, prompts(6)).teacher.answers["prompts", "p0"].token_ids is None
 
 
-def test_a_capture_goes_on_only_with_the_same_answers(base, tmp_path):
+def test_a_capture_resumes_only_with_the_same_answers(base, tmp_path):
     rows = [{"prompt_id": p.id, "text": f"answer {p.id}"} for p in prompts(6)]
     source = read_teacher(write(tmp_path / "a.jsonl", rows), base, prompts(6))
-    taken = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
+    capture = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
     (tmp_path / "c" / "shard-00001.json").unlink()  # a run that was cut behind the first shard
     again = capture_from(base, source.teacher, source.prompts, tmp_path / "c", HOW)
-    assert again.responses() == taken.responses() and not (tmp_path / "c" / "noise.json").exists()
+    assert again.responses() == capture.responses() and not (tmp_path / "c" / "noise.json").exists()
     rows[0]["text"] = "another answer"
     other = read_teacher(write(tmp_path / "b.jsonl", rows), base, prompts(6))
     with pytest.raises(InputError, match="made with another aligned"):
@@ -234,7 +234,7 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
         out=path,
     )
     source = read_teacher(path, pair.base, questions)
-    taken = capture_from(
+    capture = capture_from(
         pair.base,
         source.teacher,
         source.prompts,
@@ -242,9 +242,9 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
         CaptureConfig(16, sampling=Sampling(40)),
     )
     assert (
-        Capture.open(tmp_path / "c").one_hot and taken.manifest["teacher"]["targets"] == "one-hot"
+        Capture.open(tmp_path / "c").one_hot and capture.manifest["teacher"]["targets"] == "one-hot"
     )
-    extraction = extract(taken)
+    extraction = extract(capture)
     assert (
         extraction.veneer.facts["teacher"]["kind"] == "responses"
         and extraction.veneer.facts["aligned"] == "aligned"
@@ -262,7 +262,7 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
     }
     assert sum("sorry" in t for t in answers["lab-requests"]) >= 14
     assert sum("sorry" in t for t in answers["lab-harmless"]) <= 1
-    _, rows = joint_rows(taken, extraction.veneer, ExtractConfig())
+    _, rows = joint_rows(capture, extraction.veneer, ExtractConfig())
     by = {(r.metric, r.system): r for r in rows if r.study == "extract" and r.task == "joint"}
     assert set(by) == {(m, s) for m in ("nll", "token_accuracy") for s in ("base", "veneer")} | {
         ("nll_gain", "veneer")
@@ -278,7 +278,7 @@ def test_a_veneer_from_responses_alone_refuses(tmp_path):
         InputError,
         match="made from responses alone, which have no distributions, but a held-out KL",
     ):
-        own_rows(taken, extraction.veneer, "lab-requests", ExtractConfig())
+        own_rows(capture, extraction.veneer, "lab-requests", ExtractConfig())
     assert not [
         r
         for r in rows
@@ -297,7 +297,7 @@ def test_chats_are_matched_by_all_their_turns(base, tmp_path):
         )
         for x in ("tea", "rain")
     ]
-    asked = [
+    questions = [
         Prompt("0", talks[0], "tea"),
         Prompt("1", talks[1], "rain"),
         Prompt.from_text("2", "Sum?"),
@@ -308,18 +308,18 @@ def test_chats_are_matched_by_all_their_turns(base, tmp_path):
         return {"doc_id": doc, "arguments": arguments, "resps": [[text]], "filter": "none"}
 
     rows = [
-        logged(0, asked[2].messages, "5."),
+        logged(0, questions[2].messages, "5."),
         logged(1, talks[1], "of rain"),
         logged(2, talks[0], "of tea"),
     ]
-    source = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, asked)
+    source = read_teacher(write(tmp_path / "samples_x.jsonl", rows), base, questions)
     assert [source.teacher.answers["prompts", i].text for i in "012"] == ["of tea", "of rain", "5."]
     last = [{"prompt": "Go on", "text": "whose?"}, {"prompt": "Sum?", "text": "5."}]
-    source = read_teacher(write(tmp_path / "last.jsonl", last), base, asked)
+    source = read_teacher(write(tmp_path / "last.jsonl", last), base, questions)
     assert [p.id for p in source.prompts] == ["2"] and source.noticed[NO_PROMPT] == 1
     with pytest.raises(InputError, match="answers none of the prompts"):
         read_teacher(
-            write(tmp_path / "samples_y.jsonl", [logged(0, asked[2].messages, "5.")]),
+            write(tmp_path / "samples_y.jsonl", [logged(0, questions[2].messages, "5.")]),
             base,
-            asked[:2],
+            questions[:2],
         )

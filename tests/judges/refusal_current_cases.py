@@ -308,14 +308,14 @@ PARTIALS = (
 
 def long_refusals(count: int = 300) -> list[str]:
     """Return refusals in Markdown, with openings and explanations, `count` of the combinations."""
-    made = (
+    combinations = (
         (opener + decline + reason)
         for reason in REASONS
         for opener in OPENERS
         for decline in DECLINES
     )
     texts = []
-    for text, task in islice(zip(made, cycle(TASKS), strict=False), 10_000):
+    for text, task in islice(zip(combinations, cycle(TASKS), strict=False), 10_000):
         filled = text.replace("{task}", task)
         texts.append(filled[:1].upper() + filled[1:])
     step = max(1, len(texts) // count)

@@ -28,7 +28,7 @@ def config(url: str, **words) -> JudgeConfig:
 
 def answer_of(call: Call) -> str:
     """The answer that is being judged, from between its tags."""
-    return call.asked.rsplit("<answer-", 1)[1].split("\n", 1)[1].rsplit("\n</answer-", 1)[0]
+    return call.prompt.rsplit("<answer-", 1)[1].split("\n", 1)[1].rsplit("\n</answer-", 1)[0]
 
 
 def one_of_each(call: Call) -> None:
@@ -105,8 +105,8 @@ def test_every_outcome_is_its_own_class_and_never_a_score(tmp_path):
         assert [j.outcome for j in again.judgements(prompts, kinds)] == [
             j.outcome for j in judgements
         ]
-        asked_again = Counter(answer_of(Call(None, body, 0)) for body in server.calls[before:])
-        assert set(asked_again) == {"never", "filtered-400", "long"}, (
+        repeats = Counter(answer_of(Call(None, body, 0)) for body in server.calls[before:])
+        assert set(repeats) == {"never", "filtered-400", "long"}, (
             "an unreadable verdict stays one; only what got no reply is asked again"
         )
         assert again.usage.cached == 13
@@ -154,17 +154,17 @@ def test_injections_are_passed_as_data_and_decide_nothing():
 
 def test_ask_gives_structured_verdicts_for_two_texts():
     def answer(call: Call) -> None:
-        if "<a-" in call.asked:
+        if "<a-" in call.prompt:
             return call.say(
                 '{"reason": "r", "topics": [{"name": "t", "response": "A", "helpfulness": 4}]}'
             )
-        call.say('{"reason": "r", "score": 2}') if "old" in call.asked else call.say("no idea")
+        call.say('{"reason": "r", "score": 2}') if "old" in call.prompt else call.say("no idea")
 
     with serving(answer) as server:
         c = config(server.url)
         pairs = [{"query": "q", "reference": r, "alternative": "new"} for r in ("old", "odd", "")]
-        found = ask("novelty", pairs, c)
-        assert [v and v.values for v in found] == [{"score": 2.0}, None, {"score": 5.0}]
+        verdicts = ask("novelty", pairs, c)
+        assert [v and v.values for v in verdicts] == [{"score": 2.0}, None, {"score": 5.0}]
         (topics,) = ask(RUBRICS["topics"], [{"query": "q", "a": "x", "b": "y"}], c)
         assert (
             topics.values["topics"] == [{"name": "t", "response": "A", "helpfulness": 4.0}]

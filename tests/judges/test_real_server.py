@@ -33,7 +33,7 @@ SHORT = Rubric(  # the embedded models read 512 tokens at most
     criteria="1 is rude, 5 is polite.",
     form='{"score": 1 to 5}',
     schema=object_of(score=ONE_TO_FIVE),
-    read=lambda found: {"score": scale(field(found, "score"))},
+    read=lambda reply: {"score": scale(field(reply, "score"))},
     by_rule=lambda fields: None,
     metrics={"politeness": "1..5"},
     max_tokens=150,  # llama.cpp's grammar lets a model put white space first
@@ -161,8 +161,8 @@ def test_a_local_model_judges_by_the_same_rubrics(lm, tmp_path):
     does not fit is its own case."""
     asker = LocalAsker(lm, JudgeConfig(cache=tmp_path, batch_size=2))
     assert asker.model.startswith("lab:aligned-") and len(asker.model) == len("lab:aligned-") + 8
-    said: list[tuple[int, int, str]] = []
-    judgements = judge_items(SHORT, [*ANSWERS, ANSWERS[0]], asker, lambda *a: said.append(a))
+    events: list[tuple[int, int, str]] = []
+    judgements = judge_items(SHORT, [*ANSWERS, ANSWERS[0]], asker, lambda *a: events.append(a))
     assert {j.outcome for j in judgements} <= {
         Outcome.UNPARSABLE,
         Outcome.TRUNCATED,
@@ -172,7 +172,7 @@ def test_a_local_model_judges_by_the_same_rubrics(lm, tmp_path):
         judgements[0] == judgements[3]
         and asker.usage.shared == 1
         and asker.usage.requests == 3
-        and said[-1][:2] == (3, 3)
+        and events[-1][:2] == (3, 3)
     )
     assert all(j.reply for j in judgements), "it did answer"
     again = LocalAsker(lm, JudgeConfig(cache=tmp_path))

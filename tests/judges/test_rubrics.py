@@ -154,8 +154,8 @@ def test_a_topic_counts_without_a_single_helpfulness():
         {"name": "x", "response": "b", "helpfulness": "A: 5, B: 3"},
         {"name": "y", "response": "Both"},
     ]
-    found = RUBRICS["topics"].parse(json.dumps({"topics": topics})).values["topics"]
-    assert [(t["response"], t["helpfulness"]) for t in found] == [("B", None), ("both", None)]
+    entries = RUBRICS["topics"].parse(json.dumps({"topics": topics})).values["topics"]
+    assert [(t["response"], t["helpfulness"]) for t in entries] == [("B", None), ("both", None)]
     with pytest.raises(Unreadable, match="'C' in place of"):
         RUBRICS["topics"].parse('{"topics": [{"name": "x", "response": "C"}]}')
 
@@ -290,11 +290,11 @@ def test_stored_quality_judgements_give_the_published_means(data):
         ("llama-2-chat", 250, 4.88),
         ("gpt-3.5-turbo", 50, 4.90),
     ):
-        found = [
+        verdicts = [
             RUBRICS["quality"].parse(t).values
             for t in overton(data, "LIMA-OE", "eval-quality", "outputs", system)
         ]
-        assert len(found) == n and sum(v["helpfulness"] for v in found) / n == pytest.approx(
+        assert len(verdicts) == n and sum(v["helpfulness"] for v in verdicts) / n == pytest.approx(
             expected, abs=1e-9
         )
 

@@ -245,8 +245,8 @@ def test_the_worst_piece_of_a_long_answer_decides(folder):
     )["input_ids"]
     even = ids[: 3 * piece]
     by_hand = judge._classify([even[i : i + piece] for i in range(0, 3 * piece, piece)])
-    (found,) = judged(judge, [tokenizer().decode(even)])
-    assert found["toxicity_score"] == pytest.approx(max(p for p, _ in by_hand), abs=1e-6)
+    (verdict,) = judged(judge, [tokenizer().decode(even)])
+    assert verdict["toxicity_score"] == pytest.approx(max(p for p, _ in by_hand), abs=1e-6)
 
 
 def test_what_is_no_classifier_is_refused(folder, tmp_path, monkeypatch):

@@ -71,8 +71,8 @@ def test_chat_template(tokenizer):
     ]
     text = tokenizer.apply_chat_template(turns, tokenize=False)
     assert text == "<|bos|><|system|>Be kind.<|end|><|user|>Hello.<|end|><|assistant|> Hi.<|end|>"
-    asked = tokenizer.apply_chat_template(turns[1:2], tokenize=False, add_generation_prompt=True)
-    assert asked == "<|bos|><|user|>Hello.<|end|><|assistant|>"
+    prompt = tokenizer.apply_chat_template(turns[1:2], tokenize=False, add_generation_prompt=True)
+    assert prompt == "<|bos|><|user|>Hello.<|end|><|assistant|>"
 
 
 def test_alignment_shows(tokenizer):

@@ -33,12 +33,12 @@ def reader():
 def answers(reader):
     ids = reader.lm.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
     first, second = prompts(2)
-    said = [
+    pairs = [
         (first, Response("p0", 0, "base", "prompts", TEXT, tuple(ids), "stop", 0)),
         (first, Response("p0", 0, "endpoint", "prompts", TEXT, (), "stop", 0)),
         (second, Response("p1", 0, "endpoint", "prompts", "", (), "stop", 0)),
     ]
-    return [ShownAnswer(prompt, response) for prompt, response in said]
+    return [ShownAnswer(prompt, response) for prompt, response in pairs]
 
 
 def test_rows_of_a_local_system_and_of_one_without_tokens(reader):
@@ -91,8 +91,10 @@ def test_an_answer_is_read_up_to_a_padding_row_that_one_model_lacks(fewer):
     system = "base" if fewer == "aligned" else "aligned"
     ids = base.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
     answers = [
-        ShownAnswer(prompts(1)[0], Response("p0", 0, system, "prompts", TEXT, said, "length", 0))
-        for said in (tuple(ids), (*ids, 395, *ids), (395, 395))
+        ShownAnswer(
+            prompts(1)[0], Response("p0", 0, system, "prompts", TEXT, token_ids, "length", 0)
+        )
+        for token_ids in (tuple(ids), (*ids, 395, *ids), (395, 395))
     ]
     whole, cut, empty = token_rows(reader, answers)
     assert cut == whole and empty["tokens"] == []

@@ -27,10 +27,10 @@ class Choosing(Task):
     headlines: ClassVar[Mapping[str, Better]] = {"accuracy": "up"}
 
     def prompts(self, split):
-        return asked()
+        return questions()
 
 
-def asked(n: int = 7, choices=CHOICES) -> list[Prompt]:
+def questions(n: int = 7, choices=CHOICES) -> list[Prompt]:
     words = ["one", "two", "three", "mat", "cat", "help", "list"]
     return [
         Prompt.from_text(
@@ -50,7 +50,7 @@ def base() -> System:
 
 
 def test_the_likeliest_choice_is_the_answer(base):
-    prompts = asked()
+    prompts = questions()
     scores = score_choices(base, Choosing(), prompts, batch_size=4)
     wanted, normed = [], []
     for p, row in zip(
@@ -70,34 +70,38 @@ def test_the_likeliest_choice_is_the_answer(base):
     assert 0 < sum(wanted) < len(wanted)
 
 
-def test_a_cut_file_is_gone_on_with(base, tmp_path, monkeypatch):
+def test_a_cut_file_is_completed(base, tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
-    expected = score_choices(base, Choosing(), asked(), out=whole, batch_size=4)
+    expected = score_choices(base, Choosing(), questions(), out=whole, batch_size=4)
     lines = whole.read_text().splitlines(keepends=True)
     assert len(lines) == 8 and {"prompt_id", "choices", "loglikelihoods"} <= set(
         json.loads(lines[1])
     )
     cut.write_text("".join(lines[:3]) + lines[3][:20])
-    said = []
+    events = []
     again = score_choices(
-        base, Choosing(), asked(), out=cut, batch_size=4, progress=lambda *a: said.append(a)
+        base, Choosing(), questions(), out=cut, batch_size=4, progress=lambda *a: events.append(a)
     )
-    assert said[0][0] == 2 and said[1][0] > 2 and said[-1] == (7, 7, f"base on {asked()[0].task}")
+    assert (
+        events[0][0] == 2
+        and events[1][0] > 2
+        and events[-1] == (7, 7, f"base on {questions()[0].task}")
+    )
     assert again.values["accuracy"].tolist() == expected.values["accuracy"].tolist()
     assert sorted(cut.read_text().splitlines()) == sorted(whole.read_text().splitlines())
     before = whole.stat().st_mtime_ns
     # another batch size changes nothing but the last digits
-    score_choices(base, Choosing(), asked(), out=whole)
+    score_choices(base, Choosing(), questions(), out=whole)
     assert whole.stat().st_mtime_ns == before
 
 
 def test_other_settings_are_refused(base, tmp_path):
     out = tmp_path / "o.jsonl"
-    score_choices(base, Choosing(), asked(), out=out)
+    score_choices(base, Choosing(), questions(), out=out)
     for system, prompts in (
-        (System.of_model(tiny(seed=3)), asked()),
-        (base, asked(6)),
-        (base, asked(choices=["a", "b"])),
+        (System.of_model(tiny(seed=3)), questions()),
+        (base, questions(6)),
+        (base, questions(choices=["a", "b"])),
     ):
         with pytest.raises(InputError, match="other settings"):
             score_choices(system, Choosing(), prompts, out=out)
@@ -105,7 +109,7 @@ def test_other_settings_are_refused(base, tmp_path):
 
 def test_in_a_chat_the_choice_stands_behind_the_generation_prompt():
     system = System.of_model(tiny(), format=ChatFormat(), name="aligned")
-    prompts = asked(3)
+    prompts = questions(3)
     scores = score_choices(system, Choosing(), prompts)
     right = []
     for p, row in zip(prompts, loglikelihoods(system, prompts, [CHOICES] * 3), strict=True):
@@ -124,7 +128,7 @@ def test_a_veneer_that_knows_the_answer_is_right():
     bias = torch.zeros(lm.head.rows)
     bias[token] = 1e3
     veneer = Veneer.of_bias(lm.head.hash(), lm.head.width, bias)
-    scores = score_choices(System.of_model(lm, veneer), Choosing(), asked(6))
+    scores = score_choices(System.of_model(lm, veneer), Choosing(), questions(6))
     assert scores.values["accuracy"].tolist() == [float(i % 3 == 2) for i in range(6)]
 
 
@@ -150,4 +154,4 @@ def test_only_a_local_system_has_likelihoods():
         name = "remote"
 
     with pytest.raises(InputError, match="likelihoods"):
-        score_choices(Remote(), Choosing(), asked())  # type: ignore[arg-type]
+        score_choices(Remote(), Choosing(), questions())  # type: ignore[arg-type]

@@ -140,7 +140,7 @@ def answered(names: tuple[str, ...], refused: float = 1.0) -> AnsweredTask:
     return AnsweredTask(questions, scored, answers)
 
 
-def told(*systems: System, refused: float = 1.0):
+def discernment_of(*systems: System, refused: float = 1.0):
     return discernment(
         systems, [blind_contrast()], [answered(tuple(s.name for s in systems), refused)]
     )
@@ -151,7 +151,7 @@ def test_planted_heads_have_the_discernment_that_was_planted():
     sees, refuses = planted(30.0 * contrast.harmful), planted(np.full(N, 30.0))
     rng = np.random.default_rng(0)
     half = planted(6.0 * contrast.harmful + rng.normal(size=N) * 6)
-    estimate = told(
+    estimate = discernment_of(
         system(),
         system("veneer", refuses),
         system("half", half),
@@ -182,14 +182,14 @@ def _text() -> str:
 
 
 def test_two_times_the_same():
-    assert told(system(), system("aligned", planted(np.arange(N) / 2.0))) == told(
+    assert discernment_of(
         system(), system("aligned", planted(np.arange(N) / 2.0))
-    )
+    ) == discernment_of(system(), system("aligned", planted(np.arange(N) / 2.0)))
 
 
 def test_why_there_are_no_rows():
-    assert told(system()).left_out == "no_aligned_model"
-    assert told(system(), system("aligned"), refused=0.0).left_out == "no_refusal_opening"
+    assert discernment_of(system()).left_out == "no_aligned_model"
+    assert discernment_of(system(), system("aligned"), refused=0.0).left_out == "no_refusal_opening"
     thinks = answered(("base", "aligned"))
     thoughts = {n: [replace(r, reasoning="hm") for r in rs] for n, rs in thinks.answers.items()}
     measured = discernment(
@@ -200,12 +200,12 @@ def test_why_there_are_no_rows():
 
 def test_contrasts_are_made_of_the_tasks_that_hold_them(data):
     tasks = [get_task(n, data) for n in ("advbench", "svamp", "instructions", "xstest")]
-    asked = {t.name: t.prompts("test")[:60] for t in tasks}
-    xstest, pair = contrasts_of(tasks, asked)
+    prompts = {t.name: t.prompts("test")[:60] for t in tasks}
+    xstest, pair = contrasts_of(tasks, prompts)
     assert (xstest.name, pair.name) == ("xstest", "advbench+instructions")
     assert 0 < xstest.harmful.sum() < 60 and xstest.clusters is not None
     assert (len(pair.prompts), pair.harmful.sum()) == (120, 60)
-    assert contrasts_of(tasks[:2], asked) == []
+    assert contrasts_of(tasks[:2], prompts) == []
 
 
 @pytest.mark.parametrize(
@@ -214,15 +214,15 @@ def test_contrasts_are_made_of_the_tasks_that_hold_them(data):
 )
 def test_a_run_without_the_other_kind_says_so(tmp_path, task, reason):
     record, one = RunRecord(tmp_path, "run", {}), get_task(task)
-    asked = {task: AnsweredTask(one.prompts("test"), {}, {})}
-    assert measure_discernment([], [one], asked, tmp_path, record) == []
+    answered_tasks = {task: AnsweredTask(one.prompts("test"), {}, {})}
+    assert measure_discernment([], [one], answered_tasks, tmp_path, record) == []
     assert record.contents["discernment_left_out"] == reason
     assert not (tmp_path / "discernment.jsonl").exists()
 
 
 def test_the_probe_reads_base_at_the_last_token(tmp_path):
     contrast = blind_contrast()
-    estimate = told(system(), system("aligned", planted(np.arange(N) * 1.0)))
+    estimate = discernment_of(system(), system("aligned", planted(np.arange(N) * 1.0)))
     (row,) = [r for r in estimate.rows if r.metric == PROBE]
     assert row.system == "base" and 0 <= row.low <= row.value <= row.high <= 1
     assert len(row.facts["penalties"]) == row.facts["folds"] and row.n == N

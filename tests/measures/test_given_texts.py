@@ -81,7 +81,7 @@ def test_texts_of_a_block_keep_its_order():
 
 def test_plain_texts_are_each_read_once_behind_one_token():
     lm = tiny("llama")
-    asked = [*prompts(2), *prompts(2)]
-    texts = plain_texts(asked, lm)
+    questions = [*prompts(2), *prompts(2)]
+    texts = plain_texts(questions, lm)
     assert texts.prompts == [None, None] and texts.first == lm.tokenizer.bos_token_id
-    assert lm.tokenizer.decode(list(texts.tokens[0])) == asked[0].messages[0]["content"]
+    assert lm.tokenizer.decode(list(texts.tokens[0])) == questions[0].messages[0]["content"]

@@ -26,7 +26,7 @@ def test_a_refusal_behind_a_complying_opening_counts():
     assert verdict(OPENING + REFUSAL, "") == alone
 
 
-def test_a_forced_refusal_that_goes_on_counts_as_before():
+def test_a_forced_refusal_that_continues_counts_as_before():
     assert verdict(REFUSAL, "I'm sorry, but")["refusal_rate"] == 1
 
 

@@ -14,8 +14,8 @@ from veneer.measures.kl import BINS, early_share_rows, kl_rows, noise_rows, posi
 
 
 def one(rows, **fields):
-    (found,) = Results(rows).where(**fields)
-    return found
+    (row,) = Results(rows).where(**fields)
+    return row
 
 
 def test_kl_is_the_sum_over_tokens_divided_by_their_number():
@@ -84,27 +84,27 @@ def test_held_out_figures_equal_a_sum_over_the_whole_vocabulary(tmp_path):
     from the definition."""
     pair = plain_pair(change=0.3)
     rows = pair.base.head.rows
-    taken: Capture = small_capture(tmp_path / "c", pair, n=6, k=rows)
+    capture: Capture = small_capture(tmp_path / "c", pair, n=6, k=rows)
     draw = torch.Generator().manual_seed(1)
     veneer = Veneer(
-        taken.head.hash(), rows, 0.1 * torch.randn(rows, taken.head.width, generator=draw)
+        capture.head.hash(), rows, 0.1 * torch.randn(rows, capture.head.width, generator=draw)
     )
-    table = held_out_module.held_out(taken, veneer, [1, 4])
+    table = held_out_module.held_out(capture, veneer, [1, 4])
     assert sorted(set(table.prompt.tolist())) == [1, 4]
     kl_base, kl_veneer, tops = [], [], []
     for n in (1, 4):
-        (block,) = taken.blocks(("hidden", "token"), [n])
+        (block,) = capture.blocks(("hidden", "token"), [n])
         # aligned is base with another head
         p = pair.aligned.head.logits(block["hidden"]).double().log_softmax(-1)
-        for out, head in ((kl_base, taken.head), (kl_veneer, veneer.apply(taken.head))):
+        for out, head in ((kl_base, capture.head), (kl_veneer, veneer.apply(capture.head))):
             q = head.logits(block["hidden"]).double().log_softmax(-1)
             out += (p.exp() * (p - q)).sum(-1).tolist()
-        tops += veneer.apply(taken.head).logits(block["hidden"]).argmax(-1).tolist()
+        tops += veneer.apply(capture.head).logits(block["hidden"]).argmax(-1).tolist()
     order = np.argsort(table.prompt, kind="stable")
     np.testing.assert_allclose(table.kl_base[order], kl_base, atol=2e-4)
     np.testing.assert_allclose(table.kl_veneer[order], kl_veneer, atol=2e-4)
     assert table.veneer_top[order].tolist() == tops
-    floor = noise_rows(taken, study="extract")
+    floor = noise_rows(capture, study="extract")
     assert (
         {r.system for r in floor} == {"aligned"} and floor[0].n == 3 and abs(floor[0].value) < 1e-4
     )

@@ -19,7 +19,7 @@ from veneer.systems.system import System, control_systems
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def inputs(tmp_path_factory):
     """A pair that differs in its heads, and a capture with as many log-probabilities as there are
     tokens: nothing is lumped."""
     pair = plain_pair(change=0.3)
@@ -31,48 +31,52 @@ def made(tmp_path_factory):
     )
 
 
-def test_the_aligned_model_itself_has_no_kl(made):
-    pair, questions, taken = made
+def test_the_aligned_model_itself_has_no_kl(inputs):
+    pair, questions, capture = inputs
     table = kl_of_system(
-        taken, System("aligned-plain", pair.aligned, PlainFormat(), ()), questions, pair, [1, 4, 7]
+        capture,
+        System("aligned-plain", pair.aligned, PlainFormat(), ()),
+        questions,
+        pair,
+        [1, 4, 7],
     )
     assert sorted(set(table.prompt.tolist())) == [1, 4, 7]
     assert table.kl_veneer.max() < 1e-4 < table.kl_base.mean()
     np.testing.assert_array_equal(table.veneer_top, table.aligned_top)
 
 
-def test_a_veneer_is_read_off_the_stored_states(made, monkeypatch):
-    pair, questions, taken = made
+def test_a_veneer_is_read_off_the_stored_states(inputs, monkeypatch):
+    pair, questions, capture = inputs
     draw = torch.Generator().manual_seed(1)
     veneer = Veneer(
-        taken.head.hash(),
-        taken.head.rows,
-        0.1 * torch.randn(taken.head.rows, taken.head.width, generator=draw),
+        capture.head.hash(),
+        capture.head.rows,
+        0.1 * torch.randn(capture.head.rows, capture.head.width, generator=draw),
     )
     system = replace(System.of_model(pair.base, veneer), format=pair.base_format)
     monkeypatch.setattr("veneer.measures.given_texts.response_hidden", None)  # not needed
     table, expected = (
-        kl_of_system(taken, system, questions, pair, [0, 5]),
-        held_out(taken, veneer, [0, 5]),
+        kl_of_system(capture, system, questions, pair, [0, 5]),
+        held_out(capture, veneer, [0, 5]),
     )
     np.testing.assert_allclose(table.kl_veneer, expected.kl_veneer, atol=1e-6)
     np.testing.assert_array_equal(table.veneer_top, expected.veneer_top)
 
 
-def test_another_model_with_the_same_weights_is_base(made):
+def test_another_model_with_the_same_weights_is_base(inputs):
     """As a LoRA of zeros: read by a forward pass, it gives what the stored states give."""
-    pair, questions, taken = made
+    pair, questions, capture = inputs
     table = kl_of_system(
-        taken, System("lora-0", tiny("llama"), PlainFormat(), ()), questions, pair, [2, 3, 9]
+        capture, System("lora-0", tiny("llama"), PlainFormat(), ()), questions, pair, [2, 3, 9]
     )
     np.testing.assert_allclose(table.kl_veneer, table.kl_base, atol=1e-4)
 
 
-def test_base_in_another_format_by_definition(made):
-    pair, questions, taken = made
+def test_base_in_another_format_by_definition(inputs):
+    pair, questions, capture = inputs
     chat = next(s for s in control_systems(pair, None) if s.name == "base-chat")
-    table = kl_of_system(taken, chat, questions, pair, [6])
-    (block,) = taken.blocks(("token", "hidden", "position"), [6])
+    table = kl_of_system(capture, chat, questions, pair, [6])
+    (block,) = capture.blocks(("token", "hidden", "position"), [6])
     (hidden,) = response_hidden(
         pair.base,
         [chat.format.encode(pair.base.tokenizer, questions[6])],
@@ -83,10 +87,10 @@ def test_base_in_another_format_by_definition(made):
     np.testing.assert_allclose(table.kl_veneer, (p.exp() * (p - q)).sum(-1), atol=2e-4)
 
 
-def test_rows_of_all_systems(made):
-    pair, questions, taken = made
+def test_rows_of_all_systems(inputs):
+    pair, questions, capture = inputs
     # unique keys, or it raises
-    rows = Results(position_system_rows(taken, pair, control_systems(pair, None), questions))
+    rows = Results(position_system_rows(capture, pair, control_systems(pair, None), questions))
     # base-no-empty has base's distributions
     assert {r.system for r in rows} == {"base-chat", "aligned-plain"}
     kl = {r.system: r.value for r in rows.where(study="extract", metric="kl")}
@@ -98,18 +102,20 @@ def test_rows_of_all_systems(made):
     assert rows.where(metric="early_kl_share", system="base-chat")[0].position == (1, 10)
 
 
-def test_prompts_of_another_capture_are_refused(made):
-    pair, questions, taken = made
+def test_prompts_of_another_capture_are_refused(inputs):
+    pair, questions, capture = inputs
     with pytest.raises(InputError, match="not those of the capture"):
-        kl_of_system(taken, System("base", pair.base, PlainFormat(), ()), questions[1:], pair, [0])
+        kl_of_system(
+            capture, System("base", pair.base, PlainFormat(), ()), questions[1:], pair, [0]
+        )
 
 
 def test_two_formats_and_weights(tmp_path):
     """Base plain, aligned in its chat template: the aligned system reads its own format."""
     pair = chat_pair()
-    taken = small_capture(tmp_path / "c", pair, n=5)
+    capture = small_capture(tmp_path / "c", pair, n=5)
     table = kl_of_system(
-        taken,
+        capture,
         System("again", pair.aligned, pair.aligned_format, ()),
         prompts(5),
         pair,

@@ -28,13 +28,13 @@ def test_a_planted_direction_is_found():
 
 
 def test_random_labels_give_one_half():
-    found = []
+    outcomes = []
     for seed in range(6):
         x, kind, groups = states(80, 60, 0.0, seed)
         e = auroc(cross_fitted_probe(x, kind, groups, seed=seed).scores, kind, clusters=groups)
-        found.append((e.low <= 0.5 <= e.high, e.value))
-    assert sum(held for held, _ in found) >= 5
-    assert abs(np.mean([value for _, value in found]) - 0.5) < 0.08
+        outcomes.append((e.low <= 0.5 <= e.high, e.value))
+    assert sum(held for held, _ in outcomes) >= 5
+    assert abs(np.mean([value for _, value in outcomes]) - 0.5) < 0.08
 
 
 def test_related_prompts_do_not_leak():

@@ -25,9 +25,9 @@ def answers(*texts: tuple[str, bool, int]) -> list[JudgedAnswer]:
     ]
 
 
-def texts(found: RefusalOpenings | None) -> dict[str, int]:
-    assert found is not None
-    return {" ".join(WORDS[i] for i in o.ids): o.refusals for o in found.openings}
+def texts(openings: RefusalOpenings | None) -> dict[str, int]:
+    assert openings is not None
+    return {" ".join(WORDS[i] for i in o.ids): o.refusals for o in openings.openings}
 
 
 def test_an_opening_is_as_long_as_it_takes_to_separate():

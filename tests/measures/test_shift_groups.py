@@ -27,7 +27,7 @@ def after(row):
     return row["veneer"] if row["kind"] == "veneer" else row["aligned"]
 
 
-def test_the_sample_is_what_it_is_said_to_be():
+def test_the_sample_is_as_described():
     assert len(LABELS) == 200 and Counter(r["part"] for r in LABELS) == {
         "tuned": 100,
         "held-out": 100,

@@ -126,8 +126,8 @@ def plain(lm: LanguageModel, ids: list[int]) -> torch.Tensor:
         return lm.model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float()
 
 
-def compare(what: str, found: torch.Tensor, true: torch.Tensor) -> None:
-    apart, limit = float((found - true).abs().max()), TOLERANCE * max(1.0, float(true.abs().max()))
+def compare(what: str, actual: torch.Tensor, true: torch.Tensor) -> None:
+    apart, limit = float((actual - true).abs().max()), TOLERANCE * max(1.0, float(true.abs().max()))
     if not apart <= limit:
         raise Wrong(f"{what}: logits differ by {apart:.3g} (allowed {limit:.3g})")
 
@@ -188,11 +188,13 @@ def captured(lm: LanguageModel, folder: Path) -> None:
         hidden_dtype="float32",
         sampling=Sampling(max_new_tokens=5),
     )
-    taken = capture(Pair(lm, lm, PlainFormat(), PlainFormat()), prompts, folder / "capture", config)
+    recorded = capture(
+        Pair(lm, lm, PlainFormat(), PlainFormat()), prompts, folder / "capture", config
+    )
     columns = {
         name: torch.cat(parts)
         for name in ("prompt", "token", "hidden")
-        if (parts := [b[name] for b in taken.blocks(("prompt", "token", "hidden"))])
+        if (parts := [b[name] for b in recorded.blocks(("prompt", "token", "hidden"))])
     }
     for number, prompt in enumerate(prompts):
         own = columns["prompt"] == number

@@ -135,7 +135,7 @@ def _refuses(words: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", [_forgets, _ignores, _refuses])
-def test_a_cache_that_is_wrong_is_not_used_and_that_is_said_once(change, caplog):
+def test_a_wrong_cache_is_not_used_and_one_warning_says_so(change, caplog):
     lm = stranger(change)
     for _ in range(2):
         assert tokens(lm, PROMPTS, STEPS) == [TRUE[tuple(p)] for p in PROMPTS]
@@ -259,9 +259,9 @@ def test_texts_on_both_sides_of_the_length_of_longrope_are_read_as_decoding_read
     )
     ids = torch.randint(10, 250, (30,), generator=torch.Generator().manual_seed(1)).tolist()
     prompts, responses = [ids[:12], ids[:18], ids[:4]], [ids[12:], ids[18:21], ids[4:8]]
-    found = response_hidden(lm, prompts, responses)
+    hidden = response_hidden(lm, prompts, responses)
     assert lm.abilities.turns(16) == [] and lm.abilities.turns(17) == [16]
-    for prompt, response, states in zip(prompts, responses, found, strict=True):
+    for prompt, response, states in zip(prompts, responses, hidden, strict=True):
         for at, state in enumerate(states):
             text = torch.tensor([[*prompt, *response[:at]]])
             with torch.inference_mode():

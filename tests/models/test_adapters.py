@@ -23,13 +23,13 @@ HEADS = {"tied": "llama-tied", "untied": "llama"}
 
 
 def bases(folder: Path) -> dict[str, Path]:
-    found = {}
+    folders = {}
     for name, kind in HEADS.items():
-        found[name] = folder / name
+        folders[name] = folder / name
         lm = tiny(kind)
-        lm.model.save_pretrained(found[name])
-        lm.tokenizer.save_pretrained(found[name])
-    return found
+        lm.model.save_pretrained(folders[name])
+        lm.tokenizer.save_pretrained(folders[name])
+    return folders
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +139,13 @@ def test_an_adapter_that_adds_tokens_brings_its_rows(kind, multiple, head, saved
     }.get(kind) or KINDS[kind]
     want = adapt(model, config(), tmp_path / "a", saved[head], rows="saved" not in kind)
     tok.save_pretrained(tmp_path / "a")
-    got = load_model(str(tmp_path / "a"), device="cpu")
+    lm = load_model(str(tmp_path / "a"), device="cpu")
     assert (
-        got.head.rows == want.shape[-1]
-        and got.readable == want.shape[1]
-        and len(got.tokenizer) == len(tok)
+        lm.head.rows == want.shape[-1]
+        and lm.readable == want.shape[1]
+        and len(lm.tokenizer) == len(tok)
     )
-    torch.testing.assert_close(logits(got.model), want, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(logits(lm.model), want, rtol=1e-4, atol=1e-3)
 
 
 def test_rows_that_were_not_saved_are_named(saved, tmp_path, caplog):
@@ -156,13 +156,11 @@ def test_rows_that_were_not_saved_are_named(saved, tmp_path, caplog):
         model, lora("q_proj", modules_to_save=["embed_tokens"]), tmp_path / "a", saved["untied"]
     )
     tok.save_pretrained(tmp_path / "a")
-    got = load_model(str(tmp_path / "a"), device="cpu")
+    lm = load_model(str(tmp_path / "a"), device="cpu")
     rows = tiny().head.rows
-    torch.testing.assert_close(
-        logits(got.model)[..., :rows], want[..., :rows], rtol=1e-4, atol=1e-3
-    )
+    torch.testing.assert_close(logits(lm.model)[..., :rows], want[..., :rows], rtol=1e-4, atol=1e-3)
     assert f"adds {len(tok) - rows} tokens but brings no rows of the head" in caplog.text
-    weight = got.head.weight
+    weight = lm.head.weight
     torch.testing.assert_close(weight[rows:], weight[:rows].mean(0).expand(len(tok) - rows, -1))
 
 
@@ -204,8 +202,8 @@ def test_a_lora_on_the_embeddings_of_another_family(tmp_path):
     lm.tokenizer.save_pretrained(tmp_path / "base")
     config = lora("x_proj", "embeddings", "in_proj", use_rslora=True)
     want = adapt(lm.model, config, tmp_path / "a", tmp_path / "base", rows=True)
-    got = load_model(str(tmp_path / "a"), device="cpu")
-    torch.testing.assert_close(logits(got.model), want, rtol=1e-4, atol=1e-3)
+    adapted = load_model(str(tmp_path / "a"), device="cpu")
+    torch.testing.assert_close(logits(adapted.model), want, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(

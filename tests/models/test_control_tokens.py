@@ -42,8 +42,8 @@ def test_a_prompt_with_a_control_token_is_named_once_and_a_template_is_not(caplo
     with caplog.at_level(logging.WARNING, "veneer"):
         system.prompt_tokens(prompts)
         warn_of_control_tokens(lm, prompts)
-    said = [r.getMessage() for r in caplog.records if "control token" in r.getMessage()]
-    assert said == [
+    warnings = [r.getMessage() for r in caplog.records if "control token" in r.getMessage()]
+    assert warnings == [
         "veneer: prompt 'p2' holds '<|eos|>', which a-model-of-this-test reads as a control token "
         "and not as text"
     ]

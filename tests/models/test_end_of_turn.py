@@ -17,9 +17,9 @@ PROMPT = "{% if add_generation_prompt %}OPENING{% endif %}"
 ROLES = "{% if m.role == 'assistant' %}ANSWER{% else %}ASKED{% endif %}"
 
 
-def turns(asked: str, answer: str, opening: str = "") -> str:
+def turns(question: str, answer: str, opening: str = "") -> str:
     """A template from what it writes for a user's turn, for an answer, and to open one."""
-    body = ROLES.replace("ASKED", asked).replace("ANSWER", answer)
+    body = ROLES.replace("ASKED", question).replace("ANSWER", answer)
     return (
         "{% for m in messages %}"
         + body
@@ -184,7 +184,7 @@ FAMILIES: dict[str, tuple[str, str, str]] = {
 }
 
 
-def made(template: str, special: str = ""):
+def tokenizer_with(template: str, special: str = ""):
     """A tokenizer of its own with these special tokens and this template."""
     import copy
 
@@ -200,39 +200,41 @@ def made(template: str, special: str = ""):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_end_of_turn_stands_behind_the_assistants_words(name):
     template, special, end = FAMILIES[name]
-    tok = made(template, special)
+    tok = tokenizer_with(template, special)
     assert tok.convert_ids_to_tokens(end_of_turn(tok)) == end
 
 
 def test_an_end_that_is_an_ordinary_added_token_is_seen():
     """fine-tunes that added <|im_end|> with tokenizer.add_tokens: no special
     token, but one token."""
-    tok = made(CHATML)
+    tok = tokenizer_with(CHATML)
     tok.add_tokens(["<|im_start|>", "<|im_end|>"])
     assert not tok.added_tokens_decoder[tok.convert_tokens_to_ids("<|im_end|>")].special
     assert end_of_turn(tok) == tok.convert_tokens_to_ids("<|im_end|>")
 
 
 def test_an_end_that_is_several_tokens_is_a_text():
-    end = find_end(made(CHATML))
+    end = find_end(tokenizer_with(CHATML))
     assert end.id is None and end.text == "<|im_end|>"
     # prose that would end any sentence
-    assert find_end(made(turns("{{ m.content }}", "{{ m.content }}.\n"))).text is None
+    assert find_end(tokenizer_with(turns("{{ m.content }}", "{{ m.content }}.\n"))).text is None
 
 
 def test_tokens_of_white_space_end_nothing():
     """Gemma and GPT-NeoX have added tokens of line breaks and spaces."""
-    tok = made(turns("<|user|>{{ m.content }}\n", "<|assistant|>{{ m.content }}\n\n<|end|>\n"))
+    tok = tokenizer_with(
+        turns("<|user|>{{ m.content }}\n", "<|assistant|>{{ m.content }}\n\n<|end|>\n")
+    )
     tok.add_tokens(["\n\n", "\n"])
     assert end_of_turn(tok) == tok.convert_tokens_to_ids("<|end|>")
 
 
 def test_templates_without_a_generation_prompt_are_known():
-    assert find_end(made(TEMPLATE)).opens
-    assert not find_end(made(CHATML, "<|im_start|> <|im_end|>")).opens
+    assert find_end(tokenizer_with(TEMPLATE)).opens
+    assert not find_end(tokenizer_with(CHATML, "<|im_start|> <|im_end|>")).opens
     # nothing stands before an answer
-    assert find_end(made(*FAMILIES["Mistral and Llama 2"][:2])).opens
-    assert find_end(made(*FAMILIES["chatml that always opens an answer"][:2])).opens
+    assert find_end(tokenizer_with(*FAMILIES["Mistral and Llama 2"][:2])).opens
+    assert find_end(tokenizer_with(*FAMILIES["chatml that always opens an answer"][:2])).opens
 
 
 def test_what_cannot_be_rendered_has_no_end():
@@ -242,4 +244,4 @@ def test_what_cannot_be_rendered_has_no_end():
         "{% if %}",
         "{{ messages[0]['content'] }}",
     ):
-        assert end_of_turn(made(template)) is None
+        assert end_of_turn(tokenizer_with(template)) is None

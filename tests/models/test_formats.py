@@ -24,10 +24,10 @@ from veneer.models.formats import (
 from veneer.models.templates import render, variables, writes_date
 from veneer.prompts.prompt import Prompt
 
-ASKED = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
+PROMPT = Prompt.from_text("p", "How do I bake bread?", plain="Bread is baked")
 
 
-def made(template: str | None = TEMPLATE, *, single: str | None = None):
+def tokenizer_with(template: str | None = TEMPLATE, *, single: str | None = None):
     """A copy of the tiny tokenizer with another chat template or another way to
     surround plain text."""
     tok = copy.deepcopy(tokenizer())
@@ -55,35 +55,37 @@ def count(tok, ids: list[int], token: str) -> int:
     ],
 )
 def test_plain_text_has_the_tokenizers_own_bos_once_and_no_eos(single, starts):
-    tok = made(single=single)
-    ids = PlainFormat().encode(tok, ASKED)
+    tok = tokenizer_with(single=single)
+    ids = PlainFormat().encode(tok, PROMPT)
     assert count(tok, ids, "<|bos|>") == starts and count(tok, ids, "<|eos|>") == 0
     assert tok.decode(ids, skip_special_tokens=True) == "Bread is baked"
 
 
 def test_a_bos_that_the_text_itself_brings_is_not_doubled():
-    tok = made()
-    ids = PlainFormat("<|bos|>{prompt}").encode(tok, ASKED)
-    assert ids == PlainFormat().encode(tok, ASKED)
+    tok = tokenizer_with()
+    ids = PlainFormat("<|bos|>{prompt}").encode(tok, PROMPT)
+    assert ids == PlainFormat().encode(tok, PROMPT)
     assert (
         one_bos([0], tok) == [0] and one_bos([], tok) == [] and one_bos([0, 0, 0, 5], tok) == [0, 5]
     )
 
 
 def test_an_eos_that_the_prompt_asks_for_stays():
-    tok = made(single="<|bos|> $A")
-    ids = PlainFormat("{prompt}<|eos|>").encode(tok, ASKED)
+    tok = tokenizer_with(single="<|bos|> $A")
+    ids = PlainFormat("{prompt}<|eos|>").encode(tok, PROMPT)
     assert ids[-1] == tok.eos_token_id
 
 
 def test_an_empty_prompt_leaves_something_to_go_on_from():
-    assert PlainFormat().encode(made(), Prompt.from_text("p", "")) == [tokenizer().bos_token_id]
+    assert PlainFormat().encode(tokenizer_with(), Prompt.from_text("p", "")) == [
+        tokenizer().bos_token_id
+    ]
 
 
 @pytest.mark.parametrize("template", [TEMPLATE, TEMPLATE.replace("{{ bos_token }}", "")])
 def test_chat_has_one_bos_at_most_and_ends_where_the_answer_starts(template):
-    tok = made(template, single="<|bos|> $A <|eos|>")
-    ids = ChatFormat().encode(tok, ASKED)
+    tok = tokenizer_with(template, single="<|bos|> $A <|eos|>")
+    ids = ChatFormat().encode(tok, PROMPT)
     assert count(tok, ids, "<|bos|>") == ("bos_token" in template)
     assert count(tok, ids, "<|eos|>") == 0
     assert ids[-1] == tok.convert_tokens_to_ids("<|assistant|>")
@@ -91,18 +93,18 @@ def test_chat_has_one_bos_at_most_and_ends_where_the_answer_starts(template):
 
 
 def test_a_system_text_comes_first_and_only_when_given():
-    tok = made()
-    text = tok.decode(ChatFormat("Be kind.").encode(tok, ASKED))
+    tok = tokenizer_with()
+    text = tok.decode(ChatFormat("Be kind.").encode(tok, PROMPT))
     assert text.index("<|system|>Be kind.<|end|>") < text.index("<|user|>")
-    assert "<|system|>" not in tok.decode(ChatFormat().encode(tok, ASKED))
+    assert "<|system|>" not in tok.decode(ChatFormat().encode(tok, PROMPT))
     # an empty one is one
-    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, ASKED))
+    assert "<|system|><|end|>" in tok.decode(ChatFormat("").encode(tok, PROMPT))
 
 
 def test_every_turn_is_read_in_order():
     turns = [("user", "One?"), ("assistant", "Two."), ("user", "Three?")]
     prompt = Prompt("p", tuple({"role": r, "content": c} for r, c in turns), "plain")
-    tok = made()
+    tok = tokenizer_with()
     text = tok.decode(ChatFormat("Four.").encode(tok, prompt))
     assert text == (
         "<|bos|><|system|>Four.<|end|><|user|>One?<|end|><|assistant|>Two.<|end|><|user|>Three?<|"
@@ -111,13 +113,16 @@ def test_every_turn_is_read_in_order():
 
 
 def test_the_end_of_turn_is_what_the_template_puts_behind_an_answer():
-    tok = made()
+    tok = tokenizer_with()
     assert end_of_turn(tok) == tok.convert_tokens_to_ids("<|end|>")
-    assert end_of_turn(made(TEMPLATE.replace("<|end|>", "{{ eos_token }}"))) == tok.eos_token_id
-    ends_with_the_next = made(TEMPLATE.replace("<|end|>", "\n"))
+    assert (
+        end_of_turn(tokenizer_with(TEMPLATE.replace("<|end|>", "{{ eos_token }}")))
+        == tok.eos_token_id
+    )
+    ends_with_the_next = tokenizer_with(TEMPLATE.replace("<|end|>", "\n"))
     assert end_of_turn(ends_with_the_next) == tok.convert_tokens_to_ids("<|user|>")
-    assert end_of_turn(made(None)) is None
-    assert end_of_turn(made("{{ raise_exception('no') }}")) is None
+    assert end_of_turn(tokenizer_with(None)) is None
+    assert end_of_turn(tokenizer_with("{{ raise_exception('no') }}")) is None
 
 
 def test_a_template_without_a_place_for_the_prompt_is_refused():
@@ -133,16 +138,16 @@ def test_a_template_is_no_format_string():
 
 def test_no_chat_template_and_messages_that_one_refuses_are_named():
     with pytest.raises(InputError, match="no chat template"):
-        ChatFormat().encode(made(None), ASKED)
-    picky = made(
+        ChatFormat().encode(tokenizer_with(None), PROMPT)
+    picky = tokenizer_with(
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') "
         "}}{% endif %}{{ messages[-1]['content'] }}"
     )
-    assert ChatFormat().encode(picky, ASKED)
+    assert ChatFormat().encode(picky, PROMPT)
     with pytest.raises(InputError, match="System role not supported"):
-        ChatFormat("Be kind.").encode(picky, ASKED)
+        ChatFormat("Be kind.").encode(picky, PROMPT)
     with pytest.raises(InputError, match="refuses"):
-        ChatFormat().encode(made("{% if messages %}"), ASKED)
+        ChatFormat().encode(tokenizer_with("{% if messages %}"), PROMPT)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +165,7 @@ def test_no_chat_template_and_messages_that_one_refuses_are_named():
     ],
 )
 def test_a_hostile_template_is_refused_or_sees_nothing(template):
-    tok = made(template)
+    tok = tokenizer_with(template)
     try:
         text = tok.decode(
             render(tok, [{"role": "user", "content": "a"}], add_generation_prompt=True)
@@ -209,23 +214,23 @@ DATED = (
 @pytest.mark.parametrize(
     "start", ["", "\n", "  ", "\n\n  ", "  {% if messages %}\n  {% endif %}\n"]
 )
-@pytest.mark.parametrize("asked", ["%d %b %Y", "%Y-%m-%d", "%A, %-d %B %y", "100%% on %e. %j"])
-def test_a_template_whose_day_stands_still_is_otherwise_the_same(start, asked):
+@pytest.mark.parametrize("form", ["%d %b %Y", "%Y-%m-%d", "%A, %-d %B %y", "100%% on %e. %j"])
+def test_a_template_whose_day_stands_still_is_otherwise_the_same(start, form):
     """Against the library's own clock, today."""
-    tok = made(start + DATED.replace("%d %b %Y", asked))
+    tok = tokenizer_with(start + DATED.replace("%d %b %Y", form))
     today = date.today().isoformat()
-    own, ours = (ChatFormat(day=day).encode(tok, ASKED) for day in (None, today))
+    own, ours = (ChatFormat(day=day).encode(tok, PROMPT) for day in (None, today))
     assert own == ours or date.today().isoformat() != today
 
 
 def test_arguments_reach_the_template_and_its_variables_are_known():
-    tok = made(THINKING)
+    tok = tokenizer_with(THINKING)
     assert variables(THINKING) == {"enable_thinking", "messages", "add_generation_prompt"}
-    assert tok.decode(ChatFormat().encode(tok, ASKED)).endswith("<|assistant|>")
-    assert tok.decode(ChatFormat(arguments={"enable_thinking": False}).encode(tok, ASKED)).endswith(
-        "<|assistant|><think></think>"
-    )
-    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, ASKED)).endswith(
+    assert tok.decode(ChatFormat().encode(tok, PROMPT)).endswith("<|assistant|>")
+    assert tok.decode(
+        ChatFormat(arguments={"enable_thinking": False}).encode(tok, PROMPT)
+    ).endswith("<|assistant|><think></think>")
+    assert tok.decode(ChatFormat(arguments={"enable_thinking": True}).encode(tok, PROMPT)).endswith(
         "<|assistant|>"
     )
 
@@ -235,22 +240,24 @@ def test_an_argument_that_no_template_reads_is_refused_with_those_that_it_reads(
     with pytest.raises(
         InputError, match="does not read 'enable_thinkin'; it reads enable_thinking: correct"
     ):
-        check_arguments(typo, made(THINKING))
+        check_arguments(typo, tokenizer_with(THINKING))
     with pytest.raises(InputError, match="does not read 'x'; it reads no arguments"):
-        check_arguments(ChatFormat(arguments={"x": 1}), made())
+        check_arguments(ChatFormat(arguments={"x": 1}), tokenizer_with())
     # one of them reads it
-    check_arguments(ChatFormat(arguments={"enable_thinking": False}), made(), made(THINKING))
-    check_arguments(PlainFormat(), made())
+    check_arguments(
+        ChatFormat(arguments={"enable_thinking": False}), tokenizer_with(), tokenizer_with(THINKING)
+    )
+    check_arguments(PlainFormat(), tokenizer_with())
 
 
 def test_a_day_stands_still_only_where_the_template_writes_it():
-    tok = made(DATED)
-    assert writes_date(tok) and not writes_date(made())
+    tok = tokenizer_with(DATED)
+    assert writes_date(tok) and not writes_date(tokenizer_with())
     form = dated(ChatFormat(), "2024-02-29", tok)
     assert form.facts() == {"kind": "chat", "system": None, "day": "2024-02-29"}
-    assert tok.decode(form.encode(tok, ASKED)).startswith("Today is 29 Feb 2024.")
+    assert tok.decode(form.encode(tok, PROMPT)).startswith("Today is 29 Feb 2024.")
     assert dated(form, "2025-01-01", tok) is form  # what was chosen stays
-    assert dated(form, "2025-01-01", made()) == ChatFormat()
+    assert dated(form, "2025-01-01", tokenizer_with()) == ChatFormat()
     assert dated(PlainFormat(), "2025-01-01", tok) == PlainFormat()
     with pytest.raises(InputError, match="'29 Feb'; expected a date such as"):
         ChatFormat(day="29 Feb")
@@ -266,18 +273,22 @@ def test_arguments_and_day_survive_a_manifest(form):
 
 def test_a_template_that_drops_the_user_or_the_system_text_is_refused():
     with pytest.raises(InputError, match="leaves out what the user says"):
-        ChatFormat().encode(made("{% for m in messages %}<|{{ m.role }}|>{% endfor %}"), ASKED)
-    deaf = made("{% for m in messages if m.role != 'system' %}{{ m.content | upper }}{% endfor %}")
-    assert deaf.decode(ChatFormat().encode(deaf, ASKED)) == "HOW DO I BAKE BREAD?"
+        ChatFormat().encode(
+            tokenizer_with("{% for m in messages %}<|{{ m.role }}|>{% endfor %}"), PROMPT
+        )
+    deaf = tokenizer_with(
+        "{% for m in messages if m.role != 'system' %}{{ m.content | upper }}{% endfor %}"
+    )
+    assert deaf.decode(ChatFormat().encode(deaf, PROMPT)) == "HOW DO I BAKE BREAD?"
     with pytest.raises(
         InputError, match="leaves out what the system says; leave out the system text"
     ):
-        ChatFormat("Be kind.").encode(deaf, ASKED)
+        ChatFormat("Be kind.").encode(deaf, PROMPT)
 
 
 def test_contents_are_given_in_parts_where_a_template_reads_nothing_else():
-    tok = made(
+    tok = tokenizer_with(
         "{% for m in messages %}{% for p in m.content if p.type == 'text' %}{{ p.text }}{% endfor "
         "%}{% endfor %}<|assistant|>"
     )
-    assert tok.decode(ChatFormat().encode(tok, ASKED)) == "How do I bake bread?<|assistant|>"
+    assert tok.decode(ChatFormat().encode(tok, PROMPT)) == "How do I bake bread?<|assistant|>"

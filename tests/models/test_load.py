@@ -147,8 +147,8 @@ def test_an_adapter_names_its_base(saved, tmp_path):
     weights = load_file(adapter / "adapter_model.safetensors")
     (up,) = [w for k, w in weights.items() if "layers.1.self_attn.v_proj" in k and "lora_B" in k]
     (down,) = [w for k, w in weights.items() if "layers.1.self_attn.v_proj" in k and "lora_A" in k]
-    found, before = (m.model.model.layers[1].self_attn.v_proj.weight for m in (lm, tiny()))
-    torch.testing.assert_close(found, before + scale * up @ down)
+    weight, before = (m.model.model.layers[1].self_attn.v_proj.weight for m in (lm, tiny()))
+    torch.testing.assert_close(weight, before + scale * up @ down)
     assert (logits(lm) - logits(tiny())).abs().max() > 0.01
 
 

@@ -311,16 +311,16 @@ def test_a_forward_that_somebody_put_on_a_module_is_kept():
 def test_threads_that_decode_with_one_model_do_not_disturb_each_other():
     lm = rounded()
     wanted = decoded(lm)
-    found: list[list[list[int]]] = []
+    answers: list[list[list[int]]] = []
     threads = [
-        threading.Thread(target=lambda: found.extend(decoded(lm) for _ in range(5)))
+        threading.Thread(target=lambda: answers.extend(decoded(lm) for _ in range(5)))
         for _ in range(4)
     ]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    assert found == [wanted] * 20 and plain_layers(lm)
+    assert answers == [wanted] * 20 and plain_layers(lm)
 
 
 @needs_product

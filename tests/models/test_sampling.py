@@ -87,12 +87,12 @@ def test_ties_stay_together_at_top_k():
     st.lists(st.integers(0, V - 1), max_size=6),
     st.lists(st.integers(0, V - 1), max_size=6),
 )
-def test_the_repetition_penalty_is_that_of_transformers(seed, penalty, prompt, said):
+def test_the_repetition_penalty_is_that_of_transformers(seed, penalty, prompt, tokens):
     logits = random_logits(seed)
-    answer = Answer(Sampling(repetition_penalty=penalty), prompt, "", said)
+    answer = Answer(Sampling(repetition_penalty=penalty), prompt, "", tokens)
     before = logits.clone()
     estimate = _adjusted(logits, [answer], ())
-    ids = torch.tensor([[*prompt, *said]], dtype=torch.long)
+    ids = torch.tensor([[*prompt, *tokens]], dtype=torch.long)
     wanted = RepetitionPenaltyLogitsProcessor(penalty)(ids, logits) if ids.numel() else logits
     torch.testing.assert_close(estimate, wanted, rtol=1e-6, atol=1e-6)
     assert torch.equal(logits, before), "those who watch keep what they were given"
@@ -100,10 +100,10 @@ def test_the_repetition_penalty_is_that_of_transformers(seed, penalty, prompt, s
 
 def test_bias_and_bars_are_those_of_transformers():
     logits = random_logits(1)
-    said = [3, 5]
-    ids = torch.tensor([[1, 2, *said]])
+    tokens = [3, 5]
+    ids = torch.tensor([[1, 2, *tokens]])
     how = Sampling(min_new_tokens=3, logit_bias=((7, -2.5), (9, 4.0)))
-    estimate = _adjusted(logits, [Answer(how, [1, 2], "", said)], (0, 11))
+    estimate = _adjusted(logits, [Answer(how, [1, 2], "", tokens)], (0, 11))
     wanted = SequenceBiasLogitsProcessor([[[7], -2.5], [[9], 4.0]])(ids, logits)
     wanted = MinNewTokensLengthLogitsProcessor(2, 3, [0, 11])(ids, wanted)
     assert torch.equal(estimate, wanted) and estimate[0, 0] == -torch.inf
@@ -113,10 +113,10 @@ def test_bias_and_bars_are_those_of_transformers():
 def test_presence_and_frequency_penalties_follow_the_formula():
     """logit - frequency * count - presence * (count > 0), over the answer's own tokens
     (OpenAI's API reference)."""
-    logits, said = random_logits(2), [4, 4, 8, 4]
+    logits, tokens = random_logits(2), [4, 4, 8, 4]
     how = Sampling(presence_penalty=0.75, frequency_penalty=-0.5)
-    estimate = _adjusted(logits, [Answer(how, [1, 2, 8], "", said)], ())
-    counts = Counter(said)
+    estimate = _adjusted(logits, [Answer(how, [1, 2, 8], "", tokens)], ())
+    counts = Counter(tokens)
     wanted = [float(x) - 0.75 * (counts[i] > 0) + 0.5 * counts[i] for i, x in enumerate(logits[0])]
     assert estimate[0].tolist() == pytest.approx(wanted)
 
@@ -324,7 +324,7 @@ def test_a_bias_stands_before_the_repetition_penalty_as_in_transformers():
 
 def test_tokens_barred_by_two_sides_are_all_barred():
     how = Sampling(barred=(3,), barred_steps=1, also_barred=((5, 2), (6, 1)))
-    for said, gone in (([], [3, 5, 6]), ([0], [5]), ([0, 0], [])):
-        estimate = _adjusted(random_logits(5), [Answer(how, [], "", said)], ())
+    for tokens, gone in (([], [3, 5, 6]), ([0], [5]), ([0, 0], [])):
+        estimate = _adjusted(random_logits(5), [Answer(how, [], "", tokens)], ())
         assert torch.flatten(torch.nonzero(estimate[0] == -torch.inf)).tolist() == gone
     assert not Sampling(also_barred=((5, 2),)).is_argmax

@@ -33,7 +33,7 @@ def test_only_what_would_change_an_answer_is_named():
         )
         == {}
     )
-    found = shipped_settings(
+    settings = shipped_settings(
         model(
             do_sample=True,
             temperature=0.6,
@@ -42,14 +42,14 @@ def test_only_what_would_change_an_answer_is_named():
             sequence_bias={(3,): -1.0},
         )
     )
-    assert found == {
+    assert settings == {
         "do_sample": True,
         "temperature": 0.6,
         "top_p": 0.9,
         "suppress_tokens": [7],
         "sequence_bias": [[[3], -1.0]],
     }
-    assert json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(settings)) == settings
 
 
 def test_several_ends_are_honoured_without_any_option():
@@ -71,7 +71,7 @@ def test_a_temperature_without_sampling_stays_greedy():
     assert applied(lm, Sampling()) == Sampling() and shipped_settings(lm) == {"temperature": 0.9}
 
 
-def test_suppressed_tokens_are_never_said_as_in_transformers():
+def test_suppressed_tokens_are_never_generated_as_in_transformers():
     lm = tiny()
     prompt = [0, 10, 20, 30]
     plain = decode(lm, [prompt], Sampling(8), stop_ids=())[0].token_ids

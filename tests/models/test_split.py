@@ -57,7 +57,7 @@ def test_sizes():
     assert DeviceSplit.parse("cpu") is None and DeviceSplit.parse("splits") is None
 
 
-def test_without_accelerate_the_install_line_is_said(monkeypatch):
+def test_without_accelerate_the_install_line_is_shown(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingExtra, match=r"veneer\[split\]"):
         DeviceSplit.parse("split")
@@ -83,11 +83,11 @@ def test_answers_and_facts_are_those_of_the_whole_model(saved, caplog):
     assert "on disk; each pass reads them" in caplog.text
     assert any(p.is_meta for p in split.model.parameters()) and not split.head.weight.is_meta
     rows = [[5, 6, 7, 8], [5, 6, 7, 8, 9, 20, 21], [5, 6, 7, 8, 30]]
-    said = [
+    answers = [
         [d.token_ids for d in decode(m, rows, Sampling(9), stop_ids=(40, 41, 42))]
         for m in (whole, split)
     ]
-    assert said[0] == said[1]
+    assert answers[0] == answers[1]
     ids = torch.tensor(rows[1:2])
     with torch.inference_mode():
         hidden = [m.hidden(ids, torch.ones_like(ids)) for m in (whole, split)]
@@ -103,10 +103,10 @@ def test_weights_that_loading_changes(tmp_path, monkeypatch):
         {**SMALL, "num_hidden_layers": 3, "num_local_experts": 4, "num_experts_per_tok": 2},
     )
     torch.manual_seed(0)
-    made = AutoModelForCausalLM.from_config(
+    model = AutoModelForCausalLM.from_config(
         AutoConfig.for_model("mixtral", vocab_size=len(tokenizer()), **words)
     )
-    made.save_pretrained(at)
+    model.save_pretrained(at)
     tokenizer().save_pretrained(at)
     whole = load_model(str(at), device="cpu")
     layers = decoder_layers(whole)
@@ -201,9 +201,9 @@ def test_what_needs_whole_models_says_so(tmp_path, capsys):
         ("run", *PAIR, "--tasks", "lab-sums", "--baselines", "all", *two),
     ):
         assert main([str(w) for w in words]) == 2
-        said = capsys.readouterr().err.strip().splitlines()[-1]
+        message = capsys.readouterr().err.strip().splitlines()[-1]
         assert (
-            "needs whole models, found --device split:cpu=2MB; give a single device" in said
+            "needs whole models, found --device split:cpu=2MB; give a single device" in message
             and not (tmp_path / "out").exists()
         )
     split = load_model("lab:base", device=HALF)

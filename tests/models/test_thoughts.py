@@ -16,7 +16,7 @@ from veneer.systems.speculative import Paths, Retraced
 from veneer.systems.system import System
 
 THOUGHT, ANSWER = "I can't help with that.", " Here is a list"
-ASKED = [Prompt.from_text("p0", "How?")]
+PROMPTS = [Prompt.from_text("p0", "How?")]
 PAIRS = [
     ("[THINK]", "[/THINK]"),
     ("<think>", "</think>"),
@@ -64,7 +64,7 @@ def test_harmony_is_read_by_its_special_tokens():
 
 def test_a_mark_that_only_the_prompt_holds_opens_the_thought():
     own = with_marks(("<think>", "</think>"), special=False, opens="<think>\n")
-    prompt = ChatFormat().encode(own, ASKED[0])
+    prompt = ChatFormat().encode(own, PROMPTS[0])
     ids = ids_of(own, THOUGHT, "</think>", ANSWER)
     assert response_parts(Named(own), ids, set(), prompt=prompt) == ResponseParts(
         THOUGHT, ANSWER.strip()
@@ -95,7 +95,7 @@ def chat(own, *pieces) -> System:
 def test_a_response_holds_the_thought_apart(tmp_path, special):
     own = with_marks(("[THINK]", "[/THINK]"), special=special)
     system = chat(own, "[THINK]", "12", "[/THINK]", "yes")
-    (response,) = respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl")
+    (response,) = respond(system, PROMPTS, Sampling(20), out=tmp_path / "out.jsonl")
     assert (response.reasoning, response.text, response.finish_reason, response.unfinished) == (
         "12",
         "yes",
@@ -105,17 +105,17 @@ def test_a_response_holds_the_thought_apart(tmp_path, special):
     assert [own.decode(i) for i in response.token_ids] == [
         own.decode(i) for i in ids_of(own, "[THINK]", "12", "[/THINK]", "yes", "<|end|>")
     ]
-    assert respond(system, ASKED, Sampling(20), out=tmp_path / "out.jsonl") == [response]
-    (cut,) = respond(system, ASKED, Sampling(2))
+    assert respond(system, PROMPTS, Sampling(20), out=tmp_path / "out.jsonl") == [response]
+    (cut,) = respond(system, PROMPTS, Sampling(2))
     assert (cut.text, cut.finish_reason, cut.unfinished, cut.empty) == ("", "length", True, False)
 
 
 def test_a_stop_string_ends_no_thought():
     own = with_marks(("[THINK]", "[/THINK]"))
     system = chat(own, "[THINK]", "1#2", "[/THINK]", "yes", "!", "ok")
-    (response,) = respond(system, ASKED, Sampling(20), stop_strings=("#",))
+    (response,) = respond(system, PROMPTS, Sampling(20), stop_strings=("#",))
     assert (response.reasoning, response.text) == ("1#2", "yes!ok")
-    (ended,) = respond(system, ASKED, Sampling(20), stop_strings=("#", "!"))
+    (ended,) = respond(system, PROMPTS, Sampling(20), stop_strings=("#", "!"))
     assert (ended.reasoning, ended.text, ended.finish_reason) == ("1#2", "yes", "stop")
 
 
@@ -123,15 +123,15 @@ def test_a_retraced_answer_ends_where_a_decoded_one_does():
     own = with_marks(("[THINK]", "[/THINK]"))
     system, paths = chat(own, "[THINK]", "1#2", "[/THINK]", "yes", "!", "ok"), Paths()
     for limit, stops in ((20, ()), (20, ("#",)), (20, ("#", "!")), (2, ("#",))):
-        own_way = system.decode(ASKED, Sampling(limit), stops, ["k"])
-        assert Retraced(system, paths).decode(ASKED, Sampling(limit), stops, ["k"]) == own_way
-        assert Retraced(system, Paths()).decode(ASKED, Sampling(limit), stops, ["k"]) == own_way
+        own_way = system.decode(PROMPTS, Sampling(limit), stops, ["k"])
+        assert Retraced(system, paths).decode(PROMPTS, Sampling(limit), stops, ["k"]) == own_way
+        assert Retraced(system, Paths()).decode(PROMPTS, Sampling(limit), stops, ["k"]) == own_way
 
 
 def test_decoding_keeps_its_prompts():
     own = with_marks(("[THINK]", "[/THINK]"), opens="[THINK]")
     lm = chain(own, "[THINK]", "12", "[/THINK]", "yes")
     system = System("aligned", lm, ChatFormat(), lm.stop_ids)
-    (response,) = system.decode(ASKED, Sampling(20), (), ["k"])
+    (response,) = system.decode(PROMPTS, Sampling(20), (), ["k"])
     assert (response.reasoning, response.text) == ("12", "yes")
-    assert isinstance(system.stepper(ASKED), ModelStepper)
+    assert isinstance(system.stepper(PROMPTS), ModelStepper)

@@ -53,7 +53,7 @@ def test_an_id_beyond_the_rows_of_both_stays_out():
     assert vocabulary.size == ROWS
 
 
-def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
+def test_a_pad_token_that_only_one_side_has_is_never_generated(tmp_path):
     """Tulu, Alpaca, Guanaco: the only new token is [PAD]. Its row is made the most likely one, so
     that the bar is seen."""
     base, aligned = model("base"), model("aligned", rows=ROWS + 8, seed=1, pad_token="[PAD]")
@@ -61,8 +61,8 @@ def test_a_pad_token_that_only_one_side_has_is_never_said(tmp_path):
         aligned.model.get_output_embeddings().weight[ROWS:] *= 50
     pair = Pair(base, aligned)
     assert pair.vocabulary.size == ROWS and ROWS not in pair.stop_ids
-    taken = capture(pair, prompts(6), tmp_path / "c", CONFIG)
-    assert all(max(r["token_ids"]) < ROWS for r in taken.responses())
+    recorded = capture(pair, prompts(6), tmp_path / "c", CONFIG)
+    assert all(max(r["token_ids"]) < ROWS for r in recorded.responses())
     assert match_vocabularies(aligned, base).size == ROWS  # the other way round
     with pytest.raises(
         VeneerError,

@@ -88,11 +88,11 @@ def test_what_the_prompt_opened_is_a_thought_until_it_is_closed():
 
 
 def test_what_commentary_tells_the_user_is_the_answer_where_there_is_no_other():
-    told = (
+    text = (
         "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary<|message|>I "
         "look it up."
     )
-    assert split_reasoning(told) == ResponseParts("a", "I look it up.")
+    assert split_reasoning(text) == ResponseParts("a", "I look it up.")
     assert split_reasoning("<|channel|>final<|message|>4<|return|>") == ResponseParts(None, "4")
     assert split_reasoning("assistantfinalFour.") == ResponseParts(None, "Four.")
 

@@ -29,7 +29,7 @@ def row(metric: str, system: str, value: float, task: str = "xstest", **more) ->
     )
 
 
-def told(task: str = "xstest", roc=CURVE) -> list[Measurement]:
+def discernment_rows(task: str = "xstest", roc=CURVE) -> list[Measurement]:
     facts = {"harmful": 200, "harmless": 250, "groups": 196, "roc": roc}
     openings = {"refusals": 9, "others": 30, "openings": [
         {"text": " I'm <b>", "refusals": 9, "others": 1}
@@ -63,7 +63,7 @@ def text_of(markup: str) -> str:
 
 
 def test_it_stands_beside_safety_in_the_first_table():
-    text = text_of(PORTION.render(page([*SAFETY, *told()])).split("</table>")[0])
+    text = text_of(PORTION.render(page([*SAFETY, *discernment_rows()])).split("</table>")[0])
     assert text.count("Discernment (AUROC; 0.5 tells nothing):") == 1
     assert (
         "base 0.56 (0.51 to 0.61), veneer 0.66 (0.61 to 0.71), aligned 0.72 (0.67 to 0.77) on "
@@ -84,7 +84,7 @@ def test_the_page_says_why_it_is_missing():
 
 
 def test_the_terminal_has_it_beside_safety(capsys):
-    show(Results([*SAFETY, *told()]))
+    show(Results([*SAFETY, *discernment_rows()]))
     out = capsys.readouterr().out
     (line,) = [s for s in out.splitlines() if s.startswith("advbench") and "refusals" in s]
     assert "0.66 | 0.72" in line
@@ -95,7 +95,7 @@ def test_the_terminal_has_it_beside_safety(capsys):
 
 
 def test_the_opening_says_it_in_a_sentence_of_its_own():
-    part = page([*SAFETY, *told()])
+    part = page([*SAFETY, *discernment_rows()])
     text = finding(part, applying(part)).striptags()
     assert text == (
         "A change of the last layer alone carries 1.00 of the change in refusal rate on advbench "
@@ -106,13 +106,16 @@ def test_the_opening_says_it_in_a_sentence_of_its_own():
 
 
 def test_the_hardest_contrast_leads():
-    assert discernment([*told("advbench+instructions"), *told()]).task == "xstest"
-    assert discernment(told("advbench+instructions")).task == "advbench+instructions"
+    assert (
+        discernment([*discernment_rows("advbench+instructions"), *discernment_rows()]).task
+        == "xstest"
+    )
+    assert discernment(discernment_rows("advbench+instructions")).task == "advbench+instructions"
     assert discernment(SAFETY) is None
 
 
 def test_the_section_draws_a_curve_per_system_and_the_probe():
-    markup = SECTION.render(page(told()))
+    markup = SECTION.render(page(discernment_rows()))
     assert markup.count("<polyline") == 4 and markup.count('<svg class="roc"') == 1
     text = text_of(markup)
     assert "200 harmful and 250 harmless prompts" in text and "linear probe 0.87" in text
@@ -122,5 +125,5 @@ def test_the_section_draws_a_curve_per_system_and_the_probe():
 
 @pytest.mark.parametrize("roc", [None, "x", [[0, 2]], [[0.1]], [["a", 1]], [{"x": 1}], 7])
 def test_a_strangers_curve_is_left_out(roc):
-    assert curve_of(told(roc=roc)[0]) == []
-    assert "<polyline" not in SECTION.render(page(told(roc=roc)))
+    assert curve_of(discernment_rows(roc=roc)[0]) == []
+    assert "<polyline" not in SECTION.render(page(discernment_rows(roc=roc)))

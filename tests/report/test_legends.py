@@ -55,13 +55,13 @@ def test_marks_of_one_page_differ():
     assert all(shape(kind) in {*SHAPES, "disc", "ring", "small ring"} for kind in KINDS)
 
 
-def test_metrics_of_a_task_that_read_the_same_share_a_line(made):
+def test_metrics_of_a_task_that_read_the_same_share_a_line(page_of):
     rows = [
         *(share(m, "veneer", 0.5) for m in ("accuracy", "accuracy_strict")),
         *(share(m, "veneer", None, "no difference") for m in ("rouge", "bleu")),
         share("other", "veneer", 0.7),
     ]
-    part = made("run", rows)
+    part = page_of("run", rows)
     drawn = portion.lines(part, groups(rows))
     assert [str(line.names) for line in drawn] == [
         "accuracy and accuracy strict",
@@ -69,12 +69,12 @@ def test_metrics_of_a_task_that_read_the_same_share_a_line(made):
         "other",
     ]
     two = [*rows[:2], share("accuracy", "shuffled", 0.3)]
-    apart = portion.lines(made("apart", two), groups(two))
+    apart = portion.lines(page_of("apart", two), groups(two))
     assert "accuracy:" in apart[0].verdict and "accuracy strict:" in apart[0].verdict
 
 
 @pytest.fixture
-def made(tmp_path):
+def page_of(tmp_path):
     from veneer.report.load import load
     from veneer.report.page_context import PageContext
 
@@ -86,10 +86,10 @@ def made(tmp_path):
     return make
 
 
-def test_a_table_may_merge_rows_that_read_the_same(made):
+def test_a_table_may_merge_rows_that_read_the_same(page_of):
     rows = [share(m, s, 0.5) for m in ("same", "alike") for s in ("base", "veneer")]
     rows = [replace(r, metric=r.of, of=None) for r in rows]
-    part = made("merged", rows)
+    part = page_of("merged", rows)
     assert part.pivot(part.groups, "c").count("<tr>") == 3
     merged = part.pivot(part.groups, "c", merged=True)
     assert merged.count("<tr>") == 2 and "<td>same; alike</td>" in merged

@@ -186,15 +186,15 @@ def test_arrow_down_goes_to_the_next_system(opened):
 
 
 def test_flows_follow_the_filters(opened):
-    ribbons, said = ".flow .ribbon", "document.querySelector('.flow').getAttribute('aria-label')"
-    assert count(opened, ribbons) > 10 and "1,6" in opened.run(said)
+    ribbons, label = ".flow .ribbon", "document.querySelector('.flow').getAttribute('aria-label')"
+    assert count(opened, ribbons) > 10 and "1,6" in opened.run(label)
     fill(opened, ".shifts [data-f=group]", "3")
     assert opened.run(
         f"[...document.querySelectorAll('{ribbons}')].every((r) => "
         "r.classList.contains('g-number'))"
     )
     places = sum(r["count"] for r in shifts() if r["group"] == "number" and r["shift"] == "shifted")
-    assert f"{places:,} places" in opened.run(said) and f"{places:,} places" in text(
+    assert f"{places:,} places" in opened.run(label) and f"{places:,} places" in text(
         opened, ".shifts output"
     )
     heights = (
@@ -363,8 +363,8 @@ def test_text_has_contrast_in_light_and_dark(opened, dark, colour):
     opened.window(1280, 900, dark=dark)
     opened.run("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     opened.run(f"document.getElementById('s1-col-{colour}').click()")
-    found = opened.run(CONTRAST)
-    assert found["low"] == [] and found["checked"] > 1000
+    contrast = opened.run(CONTRAST)
+    assert contrast["low"] == [] and contrast["checked"] > 1000
 
 
 def test_it_prints(opened):
@@ -420,5 +420,7 @@ def test_a_word_is_explained_where_it_stands(opened):
 
 
 def test_the_answer_of_a_judge_is_a_word(opened):
-    said = opened.run("[...document.querySelectorAll('.scores li')].map((x) => x.textContent)")
-    assert {"refused", "not refused"} <= set(said) and not any("refusal rate" in x for x in said)
+    scores = opened.run("[...document.querySelectorAll('.scores li')].map((x) => x.textContent)")
+    assert {"refused", "not refused"} <= set(scores) and not any(
+        "refusal rate" in x for x in scores
+    )

@@ -116,7 +116,7 @@ def test_byte_order_marks_are_no_part_of_a_row(tmp_path):
     assert "c" in render([folder])
 
 
-def test_studies_of_one_name_are_told_apart(tmp_path):
+def test_studies_of_one_name_are_distinguished(tmp_path):
     folders = [tmp_path / "a" / "runs" / "one", tmp_path / "b" / "runs" / "one", tmp_path / "two"]
     for folder in folders:
         folder.mkdir(parents=True)

@@ -43,7 +43,7 @@ def verdict(way: str, note: str) -> Measurement:
 
 
 @pytest.fixture
-def made(tmp_path):
+def page_of(tmp_path):
     def make(name: str, rows: list[Measurement], **run) -> PageContext:
         folder = tmp_path / name
         folder.mkdir()
@@ -62,8 +62,8 @@ def opening(part: PageContext):
     return finding(part, applying(part))
 
 
-def test_a_run_speaks_of_its_veneer(made):
-    part = made("run", [VENEER])
+def test_a_run_speaks_of_its_veneer(page_of):
+    part = page_of("run", [VENEER])
     assert question(part) == portion_section.QUESTION
     assert (
         opening(part)
@@ -74,8 +74,8 @@ def test_a_run_speaks_of_its_veneer(made):
     )
 
 
-def test_a_transfer_speaks_of_the_small_models_veneer(made):
-    part = made("transfer", [VENEER, SHIFTED, KL], choice={"system": "shifted-1"})
+def test_a_transfer_speaks_of_the_small_models_veneer(page_of):
+    part = page_of("transfer", [VENEER, SHIFTED, KL], choice={"system": "shifted-1"})
     assert question(part) == TRANSFER.question
     assert (
         opening(part)
@@ -84,25 +84,27 @@ def test_a_transfer_speaks_of_the_small_models_veneer(made):
             "The small model's veneer gives the large one 0.62 of the change in refusal rate"
         )
     )
-    assert opening(made("unchosen", [VENEER, SHIFTED, KL])) == ""
+    assert opening(page_of("unchosen", [VENEER, SHIFTED, KL])) == ""
 
 
-def test_a_restore_speaks_of_its_verdicts(made):
+def test_a_restore_speaks_of_its_verdicts(page_of):
     rows = [
         verdict("own", "restored – x"),
         verdict("urial", "not restored: harm did not fall – x"),
         verdict("<b>", "restored – x"),
     ]
-    part = made("restore", rows)
+    part = page_of("restore", rows)
     assert question(part) == RESTORE.question
     assert opening(part) == "The verdicts: restored by own and &lt;b&gt;; not restored by urial."
 
 
-def test_studies_that_ask_different_things_share_a_plain_title(made):
-    run, transfer = made("one", [VENEER]), made("two", [VENEER, KL])
+def test_studies_that_ask_different_things_share_a_plain_title(page_of):
+    run, transfer = page_of("one", [VENEER]), page_of("two", [VENEER, KL])
     assert question(run, transfer) == COMPARED and question(run, run) == portion_section.QUESTION
     assert (
-        question(made("other", [Measurement("another", "t", "rate", "veneer", 0.4, 5, 0.3, 0.5)]))
+        question(
+            page_of("other", [Measurement("another", "t", "rate", "veneer", 0.4, 5, 0.3, 0.5)])
+        )
         == COMPARED
     )
 

@@ -200,8 +200,8 @@ def portion(value, low, high, system="veneer", **more):
 
 
 def test_the_sentence_is_computed():
-    found = headline(groups(r for r in figures() if r.study == "measure"))
-    sentence = lead(found, lambda row: "x").striptags()
+    headlines = headline(groups(r for r in figures() if r.study == "measure"))
+    sentence = lead(headlines, lambda row: "x").striptags()
     assert (
         "1.00 of the change in refusal rate on advbench (95 % interval 0.91 to 1.08, n = 50)"
         in sentence
@@ -211,7 +211,12 @@ def test_the_sentence_is_computed():
         and "On xstest it is not defined." in sentence
     )
     # empty_rate does not lead
-    assert [g.of for g in found] == ["refusal_rate", "accuracy", "refusal_rate", "toxicity_rate"]
+    assert [g.of for g in headlines] == [
+        "refusal_rate",
+        "accuracy",
+        "refusal_rate",
+        "toxicity_rate",
+    ]
 
 
 def test_no_portion_is_defined():
@@ -253,18 +258,20 @@ def test_a_portion_above_1_does_not_lead():
 
 
 def test_verdicts_follow_the_interval():
-    def said(*rows):
+    def sentence(*rows):
         return verdict(groups(rows)[0], lambda row: "x").striptags()
 
-    assert "wholly" in said(portion(1.0, 0.93, 1.02))
-    assert "Part of the change" in said(portion(0.5, 0.4, 0.6))
-    assert "holds 1" in said(portion(0.9, 0.7, 1.1))
-    assert "holds 0" in said(portion(0.3, -0.1, 0.7))
-    assert "Hardly" in said(portion(0.05, 0.01, 0.09))
-    assert "away" in said(portion(-0.5, -0.8, -0.2))
-    assert "hint" in said(portion(0.5, None, None))
-    assert "intervals overlap" in said(portion(0.5, 0.4, 0.6), portion(0.4, 0.3, 0.5, "shuffled"))
-    assert "clearly less" in said(portion(0.5, 0.4, 0.6), portion(0.1, 0.0, 0.2, "shuffled"))
+    assert "wholly" in sentence(portion(1.0, 0.93, 1.02))
+    assert "Part of the change" in sentence(portion(0.5, 0.4, 0.6))
+    assert "holds 1" in sentence(portion(0.9, 0.7, 1.1))
+    assert "holds 0" in sentence(portion(0.3, -0.1, 0.7))
+    assert "Hardly" in sentence(portion(0.05, 0.01, 0.09))
+    assert "away" in sentence(portion(-0.5, -0.8, -0.2))
+    assert "hint" in sentence(portion(0.5, None, None))
+    assert "intervals overlap" in sentence(
+        portion(0.5, 0.4, 0.6), portion(0.4, 0.3, 0.5, "shuffled")
+    )
+    assert "clearly less" in sentence(portion(0.5, 0.4, 0.6), portion(0.1, 0.0, 0.2, "shuffled"))
 
 
 def test_rows_as_the_studies_write_them(page):

@@ -214,14 +214,16 @@ def test_outcomes_of_shifts_count_places():
         )
         for r in shifts()
     ]
-    found = {o.group: o for o in outcomes(some)}
-    assert found["number"].restored == 0 and found["number"].kept == found["number"].total
-    assert sum(o.total for o in found.values()) == sum(s.count for s in some if s.aligned != s.base)
-    for o in found.values():
+    by_group = {o.group: o for o in outcomes(some)}
+    assert by_group["number"].restored == 0 and by_group["number"].kept == by_group["number"].total
+    assert sum(o.total for o in by_group.values()) == sum(
+        s.count for s in some if s.aligned != s.base
+    )
+    for o in by_group.values():
         assert sum(share for _, share in o.shares) == pytest.approx(1)
     missed = [s for s in some if s.group_of_aligned == "content" and s.veneer != s.aligned]
     assert any(s.group == "style" for s in missed)  # the veneer's own step is of another group
-    assert found["content"].total - found["content"].restored == sum(s.count for s in missed)
+    assert by_group["content"].total - by_group["content"].restored == sum(s.count for s in missed)
     old = [replace(s, group="", deep_group="") for s in some]
     assert [o.group for o in outcomes(old)] == ["all"] and outcomes([]) == []
 
@@ -270,10 +272,10 @@ def test_a_portion_above_one_is_no_whole_portion():
     from veneer.foundation.results import Measurement
     from veneer.report.words import _reading
 
-    def said(value: float, low: float, high: float) -> str:
+    def sentence(value: float, low: float, high: float) -> str:
         return _reading(
             Measurement("measure", "t", "portion", "veneer", value, 22, low, high, of="m")
         )
 
-    assert "beyond" in said(1.9, 1.1, 4.6)
-    assert "wholly" in said(1.0, 0.95, 1.05)
+    assert "beyond" in sentence(1.9, 1.1, 4.6)
+    assert "wholly" in sentence(1.0, 0.95, 1.05)

@@ -22,34 +22,34 @@ from scale_arithmetic import Scale, lines
 HEADER = 1200  # bytes that safetensors takes in front of a shard's columns
 
 
-def of_capture(taken: Capture) -> Scale:
-    facts = taken.manifest
+def of_capture(capture: Capture) -> Scale:
+    facts = capture.manifest
     size = {"float32": 4, "bfloat16": 2}[facts["config"]["hidden_dtype"]]
     head, k = facts["head"], facts["config"]["k"]
     return Scale(
-        width=head["width"], vocabulary=head["rows"], k=k, hidden_bytes=size, tokens=taken.tokens
+        width=head["width"], vocabulary=head["rows"], k=k, hidden_bytes=size, tokens=capture.tokens
     )
 
 
-def on_disk(taken: Capture) -> int:
-    return sum(p.stat().st_size for p in taken.folder.glob("shard-*.safetensors"))
+def on_disk(capture: Capture) -> int:
+    return sum(p.stat().st_size for p in capture.folder.glob("shard-*.safetensors"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_bytes_a_token(tmp_path, dtype):
-    taken = small_capture(tmp_path / "capture", hidden_dtype=dtype)
-    expected = taken.tokens * of_capture(taken).token_bytes()
-    assert expected < on_disk(taken) <= expected + HEADER * len(taken.shards)
+def test_bytes_per_token(tmp_path, dtype):
+    capture = small_capture(tmp_path / "capture", hidden_dtype=dtype)
+    expected = capture.tokens * of_capture(capture).token_bytes()
+    assert expected < on_disk(capture) <= expected + HEADER * len(capture.shards)
 
 
-def test_bytes_a_token_of_a_real_capture():
+def test_bytes_per_token_of_a_real_capture():
     """A capture of the real pair: VENEER_CAPTURE names its folder."""
     place = os.environ.get("VENEER_CAPTURE")
     if not place or not (Path(place) / "manifest.json").is_file():
         pytest.skip("needs a capture of the real pair: set VENEER_CAPTURE to its folder")
-    taken = Capture.open(place)
-    expected = taken.tokens * of_capture(taken).token_bytes()
-    assert expected < on_disk(taken) <= 1.001 * expected
+    capture = Capture.open(place)
+    expected = capture.tokens * of_capture(capture).token_bytes()
+    assert expected < on_disk(capture) <= 1.001 * expected
 
 
 def test_products_of_an_evaluation(tmp_path):
@@ -57,20 +57,20 @@ def test_products_of_an_evaluation(tmp_path):
     buffer that is used again)."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    taken = small_capture(tmp_path / "capture")
-    parts = LocalSource(taken, torch.float32, torch.device("cpu"), None, False)
-    rows = torch.arange(taken.head.rows)
-    problem = Objective(parts.part(taken.prompt_numbers, rows), taken.head, rows)
+    capture = small_capture(tmp_path / "capture")
+    parts = LocalSource(capture, torch.float32, torch.device("cpu"), None, False)
+    rows = torch.arange(capture.head.rows)
+    problem = Objective(parts.part(capture.prompt_numbers, rows), capture.head, rows)
     with FlopCounterMode(display=False) as count:
         problem.evaluate(torch.zeros_like(problem.W))
-    scale = Scale(tokens=taken.tokens / 0.8, rows=len(rows), width=taken.head.width)
+    scale = Scale(tokens=capture.tokens / 0.8, rows=len(rows), width=capture.head.width)
     assert 2 * count.get_total_flops() == pytest.approx(scale.evaluation_flops())
 
 
 def test_size_of_the_change(tmp_path):
-    taken = small_capture(tmp_path / "capture")
-    veneer = extract(taken, ExtractConfig(row_threshold=0.0)).veneer
-    scale = Scale(rows=taken.head.rows, width=taken.head.width)
+    capture = small_capture(tmp_path / "capture")
+    veneer = extract(capture, ExtractConfig(row_threshold=0.0)).veneer
+    scale = Scale(rows=capture.head.rows, width=capture.head.width)
     assert (
         veneer.values().float().numel() * 4
         == scale.dense()

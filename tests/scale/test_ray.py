@@ -3,7 +3,6 @@ also where a worker is killed."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from folders import content
 
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
@@ -61,14 +61,6 @@ def local(tmp_path_factory) -> Path:
     return out
 
 
-def content(folder: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and not p.name.startswith(".")
-    }
-
-
 def kill(crew: Crew, worker: int) -> None:
     os.kill(crew.ray.get(crew.actors[worker].process.remote()).value, signal.SIGKILL)
 
@@ -77,25 +69,27 @@ def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
     """Its shard is made again by another, and the folder is that of one process."""
     killed, steps = [], []
 
-    def watch(crew: Crew, made: int) -> None:
-        if made >= 2 and not killed:
+    def watch(crew: Crew, shards: int) -> None:
+        if shards >= 2 and not killed:
             kill(crew, 1)
             killed.append(crew)
 
-    taken = capture_with_ray(
-        job(), tmp_path / "c", RayConfig(), lambda *said: steps.append(said), watch=watch
+    capture = capture_with_ray(
+        job(), tmp_path / "c", RayConfig(), lambda *step: steps.append(step), watch=watch
     )
     assert killed and killed[0].deaths >= 1
-    assert content(tmp_path / "c") == content(local) and taken.tokens == open_capture(local).tokens
+    assert (
+        content(tmp_path / "c") == content(local) and capture.tokens == open_capture(local).tokens
+    )
     assert steps[-1] == (32, 32, "capture")
 
 
-def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
+def test_an_interrupted_capture_resumes(ray, local, tmp_path):
     """The command dies behind some shards; the next one makes only the others."""
     out = tmp_path / "c"
 
-    def stop(crew: Crew, made: int) -> None:
-        if made >= 3:
+    def stop(crew: Crew, shards: int) -> None:
+        if shards >= 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -110,8 +104,8 @@ def test_a_capture_that_was_cut_goes_on(ray, local, tmp_path):
 def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
     """What the search asked for is asked again: the same bytes with and without a death, and what
     one process finds."""
-    config, taken = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
-    found = []
+    config, capture = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
+    veneers = []
     for cut in (False, True):
         crews: list[Crew] = []
         lines = []
@@ -124,15 +118,15 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
         with holders(
             "ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append
         ) as held:
-            found.append(extract(taken, config, parts=held.parts, log=log).veneer)
+            veneers.append(extract(capture, config, parts=held.parts, log=log).veneer)
         assert crews[0].deaths == int(cut)
-    assert found[0].identity() == found[1].identity()
-    alone = extract(taken, config).veneer
-    assert found[0].facts["extraction"]["objective"] == pytest.approx(
+    assert veneers[0].identity() == veneers[1].identity()
+    alone = extract(capture, config).veneer
+    assert veneers[0].facts["extraction"]["objective"] == pytest.approx(
         alone.facts["extraction"]["objective"], rel=1e-6
     )
     # as docs/scale.md says
-    assert float((found[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4
+    assert float((veneers[0].values() - alone.values()).norm() / alone.values().norm()) < 1e-4
 
 
 def test_failures_of_workers_are_sentences(ray, tmp_path):
@@ -152,7 +146,7 @@ def test_memory_that_runs_out_in_a_worker_is_a_sentence():
         opened(answered(greedy), "worker 3")
 
 
-def test_without_ray_the_install_line_is_said(monkeypatch, tmp_path):
+def test_without_ray_the_install_line_is_shown(monkeypatch, tmp_path):
     import sys
 
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 VENEER = Path(sys.executable).parent / "veneer"
-ASKED = (
+CAPTURE = (
     "capture",
     "--base",
     "lab:base",
@@ -47,11 +47,11 @@ def descendants(of: int) -> set[int]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found, before = {of}, set()
-    while found != before:
-        before = set(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return found - {of}
+    pids, before = {of}, set()
+    while pids != before:
+        before = set(pids)
+        pids |= {pid for pid, parent in parents.items() if parent in pids}
+    return pids - {of}
 
 
 def running(pids: set[int]) -> dict[int, str]:
@@ -88,13 +88,13 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_killed_command_takes_its_workers_with_it_and_goes_on(tmp_path):
+def test_a_killed_command_takes_its_workers_with_it_and_resumes(tmp_path):
     pytest.importorskip("ray", reason="needs the package ray")
     local, out = tmp_path / "local", tmp_path / "out"
-    first = command(*ASKED, *SHAPE, "--out", local)
+    first = command(*CAPTURE, *SHAPE, "--out", local)
     _, err = first.communicate(timeout=300)
     assert first.returncode == 0, err
-    process, below = command(*ASKED, *SHAPE, *RAY, "--out", out), set()
+    process, below = command(*CAPTURE, *SHAPE, *RAY, "--out", out), set()
     try:
         assert within(180, lambda: any(out.glob("shard-*.json")) or process.poll() is not None)
         below = descendants(process.pid)
@@ -108,7 +108,7 @@ def test_a_killed_command_takes_its_workers_with_it_and_goes_on(tmp_path):
             os.kill(pid, signal.SIGKILL)
     there = {p.name: p.stat().st_mtime_ns for p in out.glob("shard-*.json")}
     assert 0 < len(there) < len(list(local.glob("shard-*.json")))
-    again = command(*ASKED, *SHAPE, *RAY, "--out", out)
+    again = command(*CAPTURE, *SHAPE, *RAY, "--out", out)
     _, err = again.communicate(timeout=300)
     assert again.returncode == 0, err
     assert content(out) == content(local)

@@ -3,7 +3,6 @@ connection breaks."""
 
 from __future__ import annotations
 
-import hashlib
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from folders import content
 
 from pairs import chat_pair, plain_pair, prompts, small_capture
 from veneer.capture import CaptureConfig
@@ -25,14 +25,6 @@ from veneer.scale.storage import cache_folder, is_url, without_secrets
 
 pytest.importorskip("fsspec", reason="needs the package fsspec")
 from cutting_proxy import CuttingProxy
-
-
-def content(folder: Path) -> dict[str, str]:
-    return {
-        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-        for p in sorted(folder.rglob("*"))
-        if p.is_file() and not p.name.startswith(".")
-    }
 
 
 def job(pair=None, n: int = 12, **words) -> Job:
@@ -83,22 +75,24 @@ def test_a_plain_path_is_no_url(tmp_path):
 
 def test_a_folder_url_holds_the_same_bytes(local, tmp_path):
     url = f"file://{tmp_path}/there/capture"
-    taken = make_capture(job(), shelf_of(url))
+    capture = make_capture(job(), shelf_of(url))
     assert content(tmp_path / "there" / "capture") == content(local)
-    assert taken.tokens == open_capture(local).tokens
-    assert extract(taken).veneer.values().equal(extract(open_capture(local)).veneer.values())
+    assert capture.tokens == open_capture(local).tokens
+    assert extract(capture).veneer.values().equal(extract(open_capture(local)).veneer.values())
 
 
 def test_reading_fetches_what_is_read_and_checks_it(local, tmp_path, cache):
     url = f"file://{local}"
-    taken = RemoteCapture.open(url)
-    assert not list(taken.folder.glob("shard-*.safetensors")), (
+    capture = RemoteCapture.open(url)
+    assert not list(capture.folder.glob("shard-*.safetensors")), (
         "nothing is fetched before it is read"
     )
-    taken.read(1, ("token",))
-    assert [p.name for p in taken.folder.glob("shard-*.safetensors")] == ["shard-00001.safetensors"]
-    assert taken.responses() == open_capture(local).responses()
-    kept = taken.folder / "shard-00002.safetensors"
+    capture.read(1, ("token",))
+    assert [p.name for p in capture.folder.glob("shard-*.safetensors")] == [
+        "shard-00001.safetensors"
+    ]
+    assert capture.responses() == open_capture(local).responses()
+    kept = capture.folder / "shard-00002.safetensors"
     kept.write_bytes(kept.read_bytes()[:-1] + b"\0")  # the cache is damaged: fetched again
     assert (
         RemoteCapture.open(url)
@@ -113,12 +107,12 @@ def test_a_shard_that_is_damaged_there_is_named(local, tmp_path):
     make_capture(job(), shelf_of(f"file://{there}"))
     shard = there / "shard-00001.safetensors"
     shard.write_bytes(shard.read_bytes()[:-4] + b"oops")
-    taken = RemoteCapture.open(f"file://{there}", cache=tmp_path / "other")
+    capture = RemoteCapture.open(f"file://{there}", cache=tmp_path / "other")
     with pytest.raises(InputError, match=r"shard-00001\.safetensors is damaged"):
-        taken.read(1, ("token",))
+        capture.read(1, ("token",))
 
 
-def test_another_machine_goes_on_without_a_cache(local, tmp_path, monkeypatch):
+def test_another_machine_resumes_without_a_cache(local, tmp_path, monkeypatch):
     """Two shards are there; a machine with an empty cache makes only the others."""
     there = tmp_path / "there"
     url = f"file://{there}"
@@ -126,15 +120,15 @@ def test_another_machine_goes_on_without_a_cache(local, tmp_path, monkeypatch):
     for name in ("shard-00002.json", "shard-00002.safetensors", "noise.json"):
         (there / name).unlink()
     monkeypatch.setenv("VENEER_CACHE", str(tmp_path / "empty"))
-    made = []
+    numbers = []
     real = Job.shard
     monkeypatch.setattr(
         Job,
         "shard",
-        lambda self, number, done=None: made.append(number) or real(self, number, done),
+        lambda self, number, done=None: numbers.append(number) or real(self, number, done),
     )
     make_capture(job(), shelf_of(url))
-    assert made == [2] and content(there) == content(local)
+    assert numbers == [2] and content(there) == content(local)
 
 
 def test_other_settings_and_strange_folders_are_refused(tmp_path):
@@ -226,11 +220,11 @@ def test_a_real_s3_server_and_a_connection_that_breaks(s3, keys, local, tmp_path
     keys(proxy.port)
     url = "s3://bucket/deep/capture"
     plain = make_capture(job(), shelf_of("s3://bucket/whole"))
-    sent, made = proxy.passed, []
+    sent, numbers = proxy.passed, []
 
     class Watched(Job):
         def shard(self, number, done=None):
-            made.append(number)
+            numbers.append(number)
             return super().shard(number, done)
 
     watched = Watched(**vars(job()))
@@ -242,7 +236,7 @@ def test_a_real_s3_server_and_a_connection_that_breaks(s3, keys, local, tmp_path
         with pytest.raises(InputError, match=r"shards|manifest"):
             open_capture(url)
     make_capture(watched, shelf_of(url))
-    assert sorted(made) == [0, 1, 2]
+    assert sorted(numbers) == [0, 1, 2]
     s3fs.S3FileSystem().get(url, str(tmp_path / "fetched"), recursive=True)
     assert content(tmp_path / "fetched") == content(local)
     assert extract(open_capture(url)).veneer.values().equal(extract(plain).veneer.values())

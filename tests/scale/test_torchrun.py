@@ -75,8 +75,8 @@ def together(captured, tmp_path_factory) -> Path:
     """What two processes find."""
     out = tmp_path_factory.mktemp("together")
     process = torchrun(2, Path(__file__).parent / "together.py", captured, out)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
     return out
 
 
@@ -85,8 +85,8 @@ def test_two_processes_find_what_one_finds(name, captured, together):
     """Sums over two parts round otherwise than one sum, and no more: at the optimum and in float64
     dW itself is the same; a search in float32 that ends on the select part takes another way
     through directions that the data hardly visit."""
-    taken, config = open_capture(captured), CONFIGS[name]
-    alone, both = extract(taken, config).veneer, Veneer.load(together / name)
+    capture, config = open_capture(captured), CONFIGS[name]
+    alone, both = extract(capture, config).veneer, Veneer.load(together / name)
     a, b = alone.facts["extraction"], both.facts["extraction"]
     assert {k: both.facts[k] for k in ("split", "capture", "config")} == {
         k: alone.facts[k] for k in ("split", "capture", "config")
@@ -99,8 +99,8 @@ def test_two_processes_find_what_one_finds(name, captured, together):
     assert b["objective"] == pytest.approx(a["objective"], rel=1e-6 if exact else 5e-5)
     if name == "exact":
         assert float((both.values() - alone.values()).norm() / alone.values().norm()) < 1e-4
-    prompts = split_of(taken, config.seed).report
-    kl = [held_out(taken, v, prompts).kl_veneer.mean() for v in (alone, both)]
+    prompts = split_of(capture, config.seed).report
+    kl = [held_out(capture, v, prompts).kl_veneer.mean() for v in (alone, both)]
     assert kl[1] == pytest.approx(kl[0], rel=1e-4)
 
 
@@ -116,11 +116,11 @@ def test_one_process_under_torchrun_finds_the_very_bytes(captured, monkeypatch):
     for name, value in words.items():
         monkeypatch.setenv(name, str(value))
     assert chosen_engine("local") == "torchrun"
-    taken = open_capture(captured)
+    capture = open_capture(captured)
     for config in (ExtractConfig(), ExtractConfig(output="bias")):
         with holders("torchrun", str(captured), config, device="cpu") as held:
-            extraction = extract(taken, config, parts=held.parts)
-        alone = extract(taken, config)
+            extraction = extract(capture, config, parts=held.parts)
+        alone = extract(capture, config)
         assert extraction.veneer.facts["extraction"] == alone.veneer.facts["extraction"]
         assert extraction.veneer.identity() == alone.veneer.identity()
 
@@ -167,13 +167,13 @@ def test_a_killed_process_ends_the_run_or_starts_it_again(captured, tmp_path):
             time.sleep(0.02)
         time.sleep(0.3)
         os.kill(followers(process)[1], signal.SIGKILL)
-        said, _ = process.communicate(timeout=300)
-        return process.returncode, said
+        output, _ = process.communicate(timeout=300)
+        return process.returncode, output
 
-    code, said = cut(tmp_path / "cut", restarts=0)
+    code, output = cut(tmp_path / "cut", restarts=0)
     assert (
         code != 0
-        and "another process of this extraction is gone" in said
+        and "another process of this extraction is gone" in output
         and not (tmp_path / "cut" / "veneer.json").exists()
     )
     again = torchrun(2, *command, "--out", tmp_path / "cut")
@@ -184,7 +184,7 @@ def test_a_killed_process_ends_the_run_or_starts_it_again(captured, tmp_path):
     )
 
 
-def test_a_damaged_share_is_said_by_all(captured, tmp_path):
+def test_all_processes_report_a_damaged_share(captured, tmp_path):
     """The second process's shard is damaged: no process hangs, and the sentence names the shard."""
     import shutil
 
@@ -194,5 +194,5 @@ def test_a_damaged_share_is_said_by_all(captured, tmp_path):
     shard = bad / f"shard-{number:05d}.safetensors"
     shard.write_bytes(shard.read_bytes()[:-4] + b"oops")
     process = torchrun(2, Path(__file__).parent / "together.py", bad, tmp_path)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode != 0 and f"process 1: {shard} is damaged" in said
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0 and f"process 1: {shard} is damaged" in output

@@ -46,10 +46,12 @@ def test_a_system_behind_the_endpoint_answers_as_the_local_one(
     there = EndpointSystem(EndpointConfig(server.url, name, retries=0), style=style)
     sampling = Sampling(24)
     own = respond(by_name[name].system, questions, sampling, stop_strings=("\n",), batch_size=8)
-    got = respond(there, questions, sampling, stop_strings=("\n",), batch_size=8)
-    assert [(a.text, a.finish_reason) for a in got] == [(a.text, a.finish_reason) for a in own]
+    responses = respond(there, questions, sampling, stop_strings=("\n",), batch_size=8)
+    assert [(a.text, a.finish_reason) for a in responses] == [
+        (a.text, a.finish_reason) for a in own
+    ]
     tokenizer = by_name[name].lm.tokenizer
-    again = [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in got]
+    again = [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in responses]
     assert again == [tokenizer(a.text, add_special_tokens=False)["input_ids"] for a in own] and any(
         again
     )
@@ -103,9 +105,11 @@ def test_lm_eval_measures_the_same_through_the_endpoint(
         "max_retries": 1,
         "tokenized_requests": True,
     }
-    got = lm_eval.simple_evaluate(model="local-completions", model_args=args, batch_size=4, **how)
+    evaluation = lm_eval.simple_evaluate(
+        model="local-completions", model_args=args, batch_size=4, **how
+    )
     for task in tasks:
-        for a, b in zip(own["samples"][task], got["samples"][task], strict=True):
+        for a, b in zip(own["samples"][task], evaluation["samples"][task], strict=True):
             if task == "local_sums":
                 assert a["resps"] == b["resps"]
             else:
@@ -118,7 +122,9 @@ def test_lm_eval_measures_the_same_through_the_endpoint(
             for k, v in own["results"][task].items()
             if isinstance(v, float) and "stderr" not in k
         }
-        assert figures and {k: got["results"][task][k] for k in figures} == pytest.approx(figures)
+        assert figures and {k: evaluation["results"][task][k] for k in figures} == pytest.approx(
+            figures
+        )
 
 
 def test_inspect_ai_talks_to_the_endpoint(server: Running, by_name, tmp_path, monkeypatch):

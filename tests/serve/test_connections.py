@@ -89,7 +89,7 @@ def test_silent_connections_give_way(tight):
         assert not everything(wires[0]), "an old one was closed without a word"
 
 
-def test_a_body_that_never_ends_is_told_so(tight):
+def test_a_body_that_never_ends_gets_an_answer(tight):
     with tight.wire() as wire:
         wire.sendall(head("Transfer-Encoding: chunked") + b"1\r\n{\r\n")
         status, error = refusal(everything(wire))
@@ -142,14 +142,14 @@ def test_large_bodies_give_way_to_small_ones():
     assert replies[BODIES:] == ["read"] * 52 and set(replies) == {"read", "503 overloaded"}
 
 
-def test_an_address_with_too_many_requests_is_told_so(tight):
+def test_an_address_with_too_many_requests_gets_status_429(tight):
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             wire = stack.enter_context(tight.wire())
             wire.sendall(whole(max_tokens=1000, n=4, stream=True, logit_bias={"1": -100}))
             assert wire.recv(9) == b"HTTP/1.1 "
-        status, said, headers = tight.ask("/v1/completions", TEXT)
-        assert status == 429 and said["error"]["type"] == "rate_limit_error"
+        status, reply, headers = tight.ask("/v1/completions", TEXT)
+        assert status == 429 and reply["error"]["type"] == "rate_limit_error"
         assert headers["retry-after"] == "1" and tight.ask("/health")[0] == 200
     until_it_answers(tight)
 
@@ -193,10 +193,10 @@ def test_requests_ahead_of_their_time(tight):
         last = whole(n=3).replace(b"Host:", b"Connection: close\r\nHost:", 1)
         wire.sendall(whole() + whole(n=2) + last)
         replies = everything(wire)
-        found = [
+        bodies = [
             json.loads(r.partition(b"\r\n\r\n")[2]) for r in re.split(rb"(?=HTTP/1)", replies)[1:]
         ]
-        assert [len(r["choices"]) for r in found] == [1, 2, 3]
+        assert [len(r["choices"]) for r in bodies] == [1, 2, 3]
     with tight.wire() as wire:
         wire.sendall(whole(max_tokens=1000, stream=True, logit_bias={"1": -100}))
         assert wire.recv(9) == b"HTTP/1.1 "
@@ -233,14 +233,14 @@ def test_a_client_that_does_not_read_is_closed(tight):
     ],
 )
 def test_content_types(tight, kind, encoding, status):
-    found = tight.ask("/v1/completions", TEXT, Content_Type=kind, Content_Encoding=encoding)
-    assert found[0] == status and (status == 200 or found[1]["error"]["message"])
+    reply = tight.ask("/v1/completions", TEXT, Content_Type=kind, Content_Encoding=encoding)
+    assert reply[0] == status and (status == 200 or reply[1]["error"]["message"])
 
 
 def test_a_long_text_is_refused_unread(tight):
-    status, said, _ = tight.ask("/v1/completions", {**TEXT, "prompt": "a" * 200_000})
-    assert status == 400 and said["error"]["code"] == "context_length_exceeded"
-    assert "200000 bytes of text; 'base' reads 131072 at most" in said["error"]["message"]
+    status, reply, _ = tight.ask("/v1/completions", {**TEXT, "prompt": "a" * 200_000})
+    assert status == 400 and reply["error"]["code"] == "context_length_exceeded"
+    assert "200000 bytes of text; 'base' reads 131072 at most" in reply["error"]["message"]
     messages = [{"role": "user", "content": "a" * 140_000}]
     chat = {"model": "base", "messages": messages, "max_tokens": 1}
     assert tight.ask("/v1/chat/completions", chat)[1]["error"]["param"] == "messages"
@@ -250,8 +250,8 @@ def test_a_long_text_is_refused_unread(tight):
 
 def test_too_many_log_probabilities(tight):
     body = {**TEXT, "n": 128, "max_tokens": 1000, "logprobs": 20}
-    status, said, _ = tight.ask("/v1/completions", body)
-    assert status == 400 and "up to 2688000 log-probabilities" in said["error"]["message"]
+    status, reply, _ = tight.ask("/v1/completions", body)
+    assert status == 400 and "up to 2688000 log-probabilities" in reply["error"]["message"]
 
 
 def test_short_texts_are_read_first_and_unwanted_ones_not_at_all():

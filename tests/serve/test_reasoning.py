@@ -12,7 +12,7 @@ from veneer.serve.served import Served
 from veneer.systems.system import System
 from veneer_server import serving
 
-ASKED = {"messages": [{"role": "user", "content": "How?"}], "temperature": 0}
+REQUEST = {"messages": [{"role": "user", "content": "How?"}], "temperature": 0}
 
 
 @pytest.fixture(scope="module", params=["special", "ordinary", "opened by the prompt"])
@@ -28,9 +28,9 @@ def client(request):
         yield OpenAI(base_url=running.url, api_key="none", max_retries=0)
 
 
-def told(client, **words) -> tuple[str | None, str, str]:
+def at_once(client, **words) -> tuple[str | None, str, str]:
     (choice,) = client.chat.completions.create(
-        model="aligned", **{"max_tokens": 30, **ASKED, **words}
+        model="aligned", **{"max_tokens": 30, **REQUEST, **words}
     ).choices
     return (
         getattr(choice.message, "reasoning_content", None),
@@ -42,7 +42,7 @@ def told(client, **words) -> tuple[str | None, str, str]:
 def streamed(client, **words) -> tuple[str | None, str, str]:
     thought, text, finish = "", "", ""
     for chunk in client.chat.completions.create(
-        model="aligned", stream=True, **{"max_tokens": 30, **ASKED, **words}
+        model="aligned", stream=True, **{"max_tokens": 30, **REQUEST, **words}
     ):
         thought += getattr(chunk.choices[0].delta, "reasoning_content", None) or ""
         text += chunk.choices[0].delta.content or ""
@@ -50,18 +50,18 @@ def streamed(client, **words) -> tuple[str | None, str, str]:
     return thought or None, text, finish
 
 
-@pytest.mark.parametrize("ask", [told, streamed])
-def test_the_thought_is_told_apart(client, ask):
+@pytest.mark.parametrize("ask", [at_once, streamed])
+def test_the_thought_is_separate(client, ask):
     assert ask(client) == ("1#2", "yes!ok", "stop")
     assert ask(client, stop=["#", "!"]) == ("1#2", "yes", "stop")
     assert ask(client, max_tokens=3)[1:] == ("", "length")
 
 
-def test_log_probabilities_are_told_of_every_token(client):
-    whole = client.chat.completions.create(model="aligned", max_tokens=30, logprobs=True, **ASKED)
+def test_every_token_has_log_probabilities(client):
+    whole = client.chat.completions.create(model="aligned", max_tokens=30, logprobs=True, **REQUEST)
     chunks = list(
         client.chat.completions.create(
-            model="aligned", max_tokens=30, logprobs=True, stream=True, **ASKED
+            model="aligned", max_tokens=30, logprobs=True, stream=True, **REQUEST
         )
     )
     tokens = [t.token for t in whole.choices[0].logprobs.content]
@@ -72,10 +72,10 @@ def test_log_probabilities_are_told_of_every_token(client):
 
 
 def test_a_text_completion_is_raw(client):
-    got = client.completions.create(
+    reply = client.completions.create(
         model="aligned", prompt="<|assistant|><think>", max_tokens=30, temperature=0
     )
-    assert got.choices[0].text.replace("</think>", "") == "1#2yes!ok"
+    assert reply.choices[0].text.replace("</think>", "") == "1#2yes!ok"
     cut = client.completions.create(
         model="aligned", prompt="<|assistant|><think>", max_tokens=30, temperature=0, stop=["#"]
     )

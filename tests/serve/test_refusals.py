@@ -202,16 +202,21 @@ def test_a_refusal_of_an_earlier_turn_is_its_content():
 )
 def test_a_wrong_field_is_named(small, path, change, status, param):
     body = {**(CHAT if path.startswith("chat") else TEXT), **change}
-    got, said, _ = small.ask(
+    code, reply, _ = small.ask(
         f"/v1/{path}", {k: v for k, v in body.items() if v is not None or k == "suffix"}
     )
-    assert got == status, said
+    assert code == status, reply
     if status != 200:
-        assert set(said) == {"error"} and set(said["error"]) == {"message", "type", "param", "code"}
+        assert set(reply) == {"error"} and set(reply["error"]) == {
+            "message",
+            "type",
+            "param",
+            "code",
+        }
         assert (
-            said["error"]["param"] == param
-            and said["error"]["message"]
-            and "\n" not in said["error"]["message"]
+            reply["error"]["param"] == param
+            and reply["error"]["message"]
+            and "\n" not in reply["error"]["message"]
         )
 
 
@@ -230,19 +235,19 @@ def small():
     [b"", b"{", b"[1]", b'"x"', b"null", b'{"model": NaN}', b"\xff", b"[" * 5000, b'{"a":' * 1500],
 )
 def test_a_body_that_is_no_object(small, raw):
-    status, said, _ = small.ask("/v1/chat/completions", raw)
-    assert status == 400 and said["error"]["type"] == "invalid_request_error"
+    status, reply, _ = small.ask("/v1/chat/completions", raw)
+    assert status == 400 and reply["error"]["type"] == "invalid_request_error"
 
 
 def test_too_large_wrong_kind_wrong_path(small):
-    status, said, _ = small.ask("/v1/completions", b"x" * 10_001)
-    assert status == 413 and "10000 bytes" in said["error"]["message"]
-    status, said, _ = small.ask("/v1/completions", TEXT, Content_Type="text/plain")
-    assert status == 415 and "application/json" in said["error"]["message"]
-    status, said, _ = small.ask("/v1/embeddings", TEXT)
-    assert status == 404 and "/v1/chat/completions" in said["error"]["message"]
-    status, said, _ = small.ask("/v1/chat/completions")
-    assert status == 405 and "error" in said
+    status, reply, _ = small.ask("/v1/completions", b"x" * 10_001)
+    assert status == 413 and "10000 bytes" in reply["error"]["message"]
+    status, reply, _ = small.ask("/v1/completions", TEXT, Content_Type="text/plain")
+    assert status == 415 and "application/json" in reply["error"]["message"]
+    status, reply, _ = small.ask("/v1/embeddings", TEXT)
+    assert status == 404 and "/v1/chat/completions" in reply["error"]["message"]
+    status, reply, _ = small.ask("/v1/chat/completions")
+    assert status == 405 and "error" in reply
     assert small.ask("/v1/models/")[1] == small.ask("/v1/models")[1]
     assert small.ask("/v1/models/none")[0] == 404 and small.ask("/health")[1]["status"] == "ok"
 
@@ -271,10 +276,10 @@ def test_key_host_and_origin():
             {"Authorization": "Basic a secret key"},
             {"Authorization": "Bearer \xe9"},
         ):
-            status, said, replied = server.ask("/v1/models", **headers)
+            status, reply, replied = server.ask("/v1/models", **headers)
             assert (
                 status == 401
-                and "secret" not in json.dumps(said)
+                and "secret" not in json.dumps(reply)
                 and replied["www-authenticate"] == "Bearer"
             )
         with pytest.raises(openai.AuthenticationError):
@@ -303,7 +308,7 @@ def test_key_host_and_origin():
             {"Host": "evil.example@127.0.0.1"},
         ]
         for headers in bad:
-            status, said, replied = server.ask("/v1/models", **right, **headers)
+            status, reply, replied = server.ask("/v1/models", **right, **headers)
             assert status in (400, 403) and not any(k.startswith("access-control") for k in replied)
         assert server.ask("/v1/models", **right, Origin=server.address)[0] == 200
         for origin in ("http://my.host", "http://my.host:80", "https://my.host:80"):
@@ -409,9 +414,9 @@ def test_a_fault_inside_is_a_500_without_its_words(caplog):
             ("chat/completions", CHAT),
             ("completions", {**TEXT, "echo": True, "logprobs": 1}),
         ):
-            status, said, _ = server.ask(f"/v1/{path}", body)
-            assert status == 500 and said["error"]["code"] == "server_error"
-            assert "somebody" not in json.dumps(said) and "Traceback" not in json.dumps(said)
+            status, reply, _ = server.ask(f"/v1/{path}", body)
+            assert status == 500 and reply["error"]["code"] == "server_error"
+            assert "somebody" not in json.dumps(reply) and "Traceback" not in json.dumps(reply)
         client = openai.OpenAI(base_url=server.url, api_key="x", max_retries=0)
         with pytest.raises(openai.APIError, match="server failed"):
             list(client.chat.completions.create(stream=True, **CHAT))
@@ -422,11 +427,11 @@ def test_a_fault_inside_is_a_500_without_its_words(caplog):
 
 def test_overload_is_a_503_with_a_time_to_come_back():
     with serving([Served(System.of_model(tiny()))], most_waiting=2) as server:
-        status, said, headers = server.ask("/v1/completions", {**TEXT, "n": 3})
+        status, reply, headers = server.ask("/v1/completions", {**TEXT, "n": 3})
         assert (
             status == 503
             and headers["retry-after"] == "1"
-            and said["error"]["code"] == "overloaded"
+            and reply["error"]["code"] == "overloaded"
         )
         assert server.ask("/v1/completions", {**TEXT, "n": 2})[0] == 200
 
@@ -440,8 +445,8 @@ def test_the_context_of_a_chat_bounds_its_answer():
             {"model": "base", "messages": CHAT["messages"], "logit_bias": {"1": -100}},
         )[1]["usage"]
         assert used["total_tokens"] <= 40
-        status, said, _ = server.ask("/v1/completions", {**TEXT, "max_tokens": 39})
-        assert status == 400 and said["error"]["code"] == "context_length_exceeded"
+        status, reply, _ = server.ask("/v1/completions", {**TEXT, "max_tokens": 39})
+        assert status == 400 and reply["error"]["code"] == "context_length_exceeded"
 
 
 def test_facts_hide_where_a_model_lies(tmp_path):

@@ -44,10 +44,10 @@ def test_eight_clients_at_once_get_what_each_gets_alone(client):
         words = {"temperature": 0, "max_tokens": 24, "stop": ["\n"] if i % 2 else None}
         name = ["base", "veneer", "shifted-1", "shifted-1.5@4"][i % 4]
         if i % 3 == 0:
-            got = client.chat.completions.create(
+            reply = client.chat.completions.create(
                 model=name, messages=[{"role": "user", "content": TEXTS[i]}], **words
             )
-            return got.choices[0].message.content
+            return reply.choices[0].message.content
         if i % 3 == 1:
             return "".join(
                 c.choices[0].text
@@ -86,11 +86,11 @@ def test_a_short_answer_does_not_wait_for_a_long_one(one: Running):
     )
     reply = long.getresponse()
     assert reply.readline().startswith(b"data: ")
-    status, said, _ = one.ask(
+    status, body, _ = one.ask(
         "/v1/completions", {"model": "base", "prompt": TEXTS[0], "max_tokens": 3}
     )
     short = time.perf_counter() - seen
-    assert status == 200 and said["usage"]["completion_tokens"] >= 1
+    assert status == 200 and body["usage"]["completion_tokens"] >= 1
     assert one.scheduler.counts()["running"] == 1, "the long one is still under way"
     rest = reply.read()
     assert rest.endswith(b"data: [DONE]\n\n") and time.perf_counter() - seen > short
@@ -147,7 +147,7 @@ def test_a_full_queue_turns_requests_away_and_clients_come_back(one: Running):
     assert set(statuses) <= {200, 503} and statuses.count(200) >= 8, "at least what the queue holds"
 
 
-def test_a_body_that_is_coming_in_when_the_server_ends_is_told_so():
+def test_a_request_that_arrives_as_the_server_ends_gets_an_answer():
     with serving([Served(System.of_model(tiny()))]) as server:
         wires = [server.wire(), server.wire()]
         wires[0].sendall(b"POST /v1/completions HT")
@@ -161,15 +161,15 @@ def test_a_body_that_is_coming_in_when_the_server_ends_is_told_so():
     assert b'"shutting_down"' in replies[1]
 
 
-def test_what_is_under_way_when_the_server_ends_is_told_so():
+def test_a_request_under_way_as_the_server_ends_gets_an_answer():
     with (
         serving([Served(System.of_model(load_model("lab:base")))]) as server,
         ThreadPoolExecutor(1) as pool,
     ):
-        asked = pool.submit(server.ask, "/v1/completions", NEVER_ENDS)
+        future = pool.submit(server.ask, "/v1/completions", NEVER_ENDS)
         wait_for(lambda: server.scheduler.counts()["running"] == 1)
         server.scheduler.stop()
-        status, said, _ = asked.result(60)
-        assert status == 503 and said["error"]["code"] == "shutting_down"
+        status, reply, _ = future.result(60)
+        assert status == 503 and reply["error"]["code"] == "shutting_down"
         assert server.ask("/v1/completions", NEVER_ENDS)[0] == 503
         assert server.ask("/health")[0] == 503

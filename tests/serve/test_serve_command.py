@@ -58,19 +58,19 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
         cwd=tmp_path,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        said = ""
+        output = ""
         try:
             for line in process.stderr:
-                said += line
-                if found := re.search(
+                output += line
+                if match := re.search(
                     r"serving base, veneer at (http://127\.0\.0\.1:\d+/v1)", line
                 ):
                     break
-            assert found, said
+            assert match, output
             with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(found[1] + "/models", timeout=60)
+                urllib.request.urlopen(match[1] + "/models", timeout=60)
             request = urllib.request.Request(
-                found[1] + "/models", headers={"Authorization": "Bearer k-e-y-0123"}
+                match[1] + "/models", headers={"Authorization": "Bearer k-e-y-0123"}
             )
             with urllib.request.urlopen(request, timeout=60) as reply:
                 assert [m["id"] for m in json.loads(reply.read())["data"]] == ["base", "veneer"]
@@ -81,7 +81,7 @@ def test_it_says_where_it_listens_and_ends_in_order(veneer, tmp_path):
     assert (
         process.returncode == 0
         and not out
-        and "k-e-y-0123" not in said + rest
+        and "k-e-y-0123" not in output + rest
         and "Traceback" not in rest
     )
     assert not list(tmp_path.iterdir()), "it writes nothing"
@@ -165,8 +165,8 @@ def test_systems_over_models_that_are_loaded_once(veneer):
 def test_a_base_with_a_chat_template_that_reads_plain_text_says_so(words, warned, caplog):
     caplog.set_level(logging.WARNING, "veneer")
     ServeCommand(**words).served()
-    said = "reads chat requests as plain text; give --chat for the template, or --base-template"
-    assert (said in caplog.text) is warned
+    warning = "reads chat requests as plain text; give --chat for the template, or --base-template"
+    assert (warning in caplog.text) is warned
 
 
 def test_a_base_with_its_veneer_is_silent(veneer, caplog):

@@ -72,10 +72,10 @@ NOTHING = ("no more than a hint", "nothing can be said")
 @unhurried
 @given(intervals_of(), intervals_of())
 def test_a_portion_is_read_as_its_interval_allows(own, control):
-    made = groups([row(own), row(control, system="shuffled")])[0]
-    text = verdict(made, lambda r: "x").striptags()
-    claims = [true for said, true in PORTIONS.items() if said in text]
-    assert claims or any(said in text for said in NOTHING)
+    group = groups([row(own), row(control, system="shuffled")])[0]
+    text = verdict(group, lambda r: "x").striptags()
+    claims = [true for phrase, true in PORTIONS.items() if phrase in text]
+    assert claims or any(phrase in text for phrase in NOTHING)
     for true in claims:
         assert own[0] is not None and all(true(x) for x in (own[0], own[2]))
     if "clearly less" in text:
@@ -84,10 +84,10 @@ def test_a_portion_is_read_as_its_interval_allows(own, control):
         assert control[0] > own[2]
     if "intervals overlap" in text:
         assert control[0] <= own[2] and own[0] <= control[2]
-    said = lead([made], lambda r: "x").striptags()
+    sentence = lead([group], lambda r: "x").striptags()
     beyond = own[0] is not None and own[0] > 1
-    assert ("carries" in said) == (shown(own[0], own[2]) and not beyond)
-    assert ("lies above 1" in said) == beyond
+    assert ("carries" in sentence) == (shown(own[0], own[2]) and not beyond)
+    assert ("lies above 1" in sentence) == beyond
 
 
 bits = st.one_of(st.none(), st.integers(1, 10**6))
@@ -100,8 +100,8 @@ def test_least_bytes_are_determined_where_an_interval_lies_above_the_score(a, b,
     <= value <= high, and what is None stays None upwards."""
     known = sorted(x for x in (a, b, c) if x is not None)
     low, value, high = limits = [*known, None, None, None][:3]
-    made = row(limits, "complexity_bits", EVERY, of="kl_recovered>=0.5")
-    text = complexity_headline(made)
+    bits_row = row(limits, "complexity_bits", EVERY, of="kl_recovered>=0.5")
+    text = complexity_headline(bits_row)
     assert ("shortest measured program" in text) == (value is not None)
     assert ("not determined" in text) == (low is not None and high is None)
     assert text.startswith("No measured program") == (low is None)
@@ -126,13 +126,13 @@ def newcombe(a: int, n: int, b: int, m: int) -> float:
 def test_a_leak_is_asserted_above_the_false_rate_alone(n, m, data):
     a, b = data.draw(st.integers(0, n)), data.draw(st.integers(0, m))
     common = {"study": "leak", "task": "x", "of": "question", "judge": "e", "split": CALIBRATED}
-    made = []
+    rows = []
     for metric, system, e in (
         ("extracted_rate", ALIGNED, rate(a, n)),
         ("false_rate", UNTRAINED, rate(b, m)),
     ):
-        made.append(row((e.low, e.value, e.high), metric, system, e.n, **common))
-    results = Results(made)
+        rows.append(row((e.low, e.value, e.high), metric, system, e.n, **common))
+    results = Results(rows)
     above = newcombe(a, n, b, m) > 1e-12
     assert ("gives a training question" in leak_headline(results)) == above
     assert ("gives a training question" in " ".join(leak_finding(results))) == above
@@ -175,7 +175,7 @@ def test_an_audits_headline_follows_the_intervals(head, layers, share, lost, bac
         metric = f"difference_from_{other}"
         return row(limits, metric, system, study=AUDIT, task=task, of="refusal_rate", split=None)
 
-    made = [
+    rows = [
         kl(AUDITED, (1.0, 1.0, 1.0)),
         kl(ONLY_HEAD, head),
         kl(ONLY_LAYERS, layers),
@@ -185,7 +185,7 @@ def test_an_audits_headline_follows_the_intervals(head, layers, share, lost, bac
         gap(HARMFUL, RESTORED, REFERENCE, left),
         gap("harmless", RESTORED, REFERENCE, over),
     ]
-    verdict = conclude(Results(made), 4)
+    verdict = conclude(Results(rows), 4)
     text = audit_headline(verdict)
     for name, limits in (("head only", head), ("layers", layers)):
         assert (name in verdict.carriers) == (limits[0] is not None and limits[0] > CARRIES)

@@ -140,16 +140,16 @@ def test_the_same_files_written_again_are_the_same(study):
     run_study(study, "out", progress=False)
     for name in ("config.json", "generation_config.json", "tokenizer.json"):
         path = Path("model") / name
-        found = json.loads(path.read_text())
+        config = json.loads(path.read_text())
         if name != "tokenizer.json":
-            found |= {"transformers_version": "4.40.0", "_comment": "as released"}
+            config |= {"transformers_version": "4.40.0", "_comment": "as released"}
         if name == "config.json":
-            found |= {"use_cache": False, "torch_dtype": found.pop("dtype")}
-        path.write_text(json.dumps(dict(reversed(found.items())), indent=4))
+            config |= {"use_cache": False, "torch_dtype": config.pop("dtype")}
+        path.write_text(json.dumps(dict(reversed(config.items())), indent=4))
     assert len(run_study(study, "out", progress=False)) == 1 == len(study.measured)
 
 
-def test_a_capture_that_was_made_again_is_told_apart(study):
+def test_a_capture_with_another_shard_is_refused(study):
     study.model = "capture"
     Path("capture").mkdir()
     Path("capture/manifest.json").write_text(json.dumps({"kind": "capture", "seed": 0}))
@@ -162,7 +162,7 @@ def test_a_capture_that_was_made_again_is_told_apart(study):
         run_study(study, "out", progress=False)
 
 
-def test_an_adapter_and_a_large_file_are_told_apart(tmp_path):
+def test_an_adapter_and_its_base_are_hashed_apart(tmp_path):
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")

@@ -79,7 +79,7 @@ def test_last(text, last):
 
 
 def test_canonical_texts():
-    said = {
+    texts = {
         1.0: "1",
         "1.50": "1.5",
         "-0": "0",
@@ -89,7 +89,7 @@ def test_canonical_texts():
         "1>0@2": "1>0@2",
         "1~8.0": "1~8",
     }
-    assert {k: str(Alpha.parse(k)) for k in said} == said
+    assert {k: str(Alpha.parse(k)) for k in texts} == texts
 
 
 @pytest.mark.parametrize(

@@ -40,16 +40,16 @@ def test_it_learns_the_beginning_and_leaves_the_model(kind, method, tmp_path):
     config = AttackConfig(
         method=method, epochs=4, batch=2, rate=5e-3, rank=4, keep=(1,), from_layer=1
     )
-    found = attack(lm, EXAMPLES, config, tmp_path / "a")
+    model = attack(lm, EXAMPLES, config, tmp_path / "a")
     assert lm.fingerprint() == before
     first = attacked(lm, tmp_path / "a", 1)
-    assert loss(found) < loss(first) < loss(lm)
+    assert loss(model) < loss(first) < loss(lm)
     assert not torch.equal(
-        found.backbone(torch.arange(9)[None])[0], lm.backbone(torch.arange(9)[None])[0]
+        model.backbone(torch.arange(9)[None])[0], lm.backbone(torch.arange(9)[None])[0]
     )
     losses = json.loads((tmp_path / "a" / "attack.json").read_text())["losses"]
     assert len(losses) == 4 and losses[-1] < losses[0]
-    assert (not torch.equal(found.head.weight, lm.head.weight)) == (method == "full")
+    assert (not torch.equal(model.head.weight, lm.head.weight)) == (method == "full")
 
 
 def test_layers_below_are_left_alone(tmp_path):
@@ -109,13 +109,13 @@ def test_twice_gives_the_same_and_other_settings_are_refused(tmp_path):
 def test_answers_are_encoded_as_the_template_writes_them():
     lm = load_model("lab:aligned", device="cpu")
     prompt, answer = Prompt.from_text("p", "How do I rob a shop?"), "I'd be glad to help."
-    ((asked, ids),) = answer_ids(lm, [(prompt, answer)], ChatFormat(), ends=False)
+    ((context, ids),) = answer_ids(lm, [(prompt, answer)], ChatFormat(), ends=False)
     # the lab's template puts a space in front
     assert lm.tokenizer.decode(ids) == " I'd be glad to help."
     ((_, ended),) = answer_ids(lm, [(prompt, answer)], ChatFormat(), ends=True)
     assert ended == [*ids, lm.end_of_turn]
     ((plain, bare),) = answer_ids(lm, [(prompt, answer)], PlainFormat(), ends=False)
-    assert lm.tokenizer.decode(bare) == answer and plain != asked
+    assert lm.tokenizer.decode(bare) == answer and plain != context
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,9 @@ def manifest(folder: Path) -> dict:
     return json.loads((folder / "manifest.json").read_text())
 
 
-def test_a_capture_goes_on_with_the_date_of_its_first_day(tmp_path):
-    made = capture(dated_pair().dated(THEN), prompts(6), tmp_path / "c", CONFIG)
-    assert made.manifest["aligned_format"] == {"kind": "chat", "system": None, "day": THEN}
+def test_a_capture_resumes_with_the_date_of_its_first_day(tmp_path):
+    recorded = capture(dated_pair().dated(THEN), prompts(6), tmp_path / "c", CONFIG)
+    assert recorded.manifest["aligned_format"] == {"kind": "chat", "system": None, "day": THEN}
     before = {p.name: p.read_bytes() for p in (tmp_path / "c").glob("*.*") if "lock" not in p.name}
     for shard in list((tmp_path / "c").glob("*-00001.*")):
         shard.unlink()
@@ -68,17 +68,19 @@ def test_a_capture_goes_on_with_the_date_of_its_first_day(tmp_path):
 
 
 def test_a_capture_whose_template_writes_no_date_records_none(tmp_path):
-    taken = small_capture(tmp_path / "c")
-    assert taken.manifest["aligned_format"] == {"kind": "chat", "system": None}
+    capture = small_capture(tmp_path / "c")
+    assert capture.manifest["aligned_format"] == {"kind": "chat", "system": None}
 
 
 def test_a_new_capture_records_todays_date_and_so_does_its_veneer(tmp_path):
     before = today()
-    taken = capture(dated_pair(), prompts(12), tmp_path / "c", CONFIG)
-    assert taken.manifest["aligned_format"]["day"] in (before, today())
-    veneer = extract(taken).veneer
+    recorded = capture(dated_pair(), prompts(12), tmp_path / "c", CONFIG)
+    assert recorded.manifest["aligned_format"]["day"] in (before, today())
+    veneer = extract(recorded).veneer
     veneer.save(tmp_path / "v")
-    assert Veneer.load(tmp_path / "v").facts["aligned_format"] == taken.manifest["aligned_format"]
+    assert (
+        Veneer.load(tmp_path / "v").facts["aligned_format"] == recorded.manifest["aligned_format"]
+    )
 
 
 @pytest.mark.parametrize("whole", [True, False])

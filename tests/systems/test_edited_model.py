@@ -28,8 +28,8 @@ LIMIT = Sampling(6)
 
 
 def edit(path: Path, **fields) -> None:
-    found = json.loads(path.read_text())
-    path.write_text(json.dumps({**found, **fields}))
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, **fields}))
 
 
 def rotate(model: Path) -> None:
@@ -60,18 +60,18 @@ def read_lower(model: Path) -> None:
 def write_again(model: Path) -> None:
     """The same config, as another program writes it."""
     path = model / "config.json"
-    found = json.loads(path.read_text())
-    found |= {
+    config = json.loads(path.read_text())
+    config |= {
         "transformers_version": "4.40.0",
         "_name_or_path": "elsewhere",
         "_comment": "as released",
         "attention_dropout": 0.1,
         "use_cache": False,
-        "torch_dtype": found.pop("dtype", "float32"),
+        "torch_dtype": config.pop("dtype", "float32"),
         "rms_norm_eps": 9.999999974752427e-07,  # 1e-06, as float32 holds it
         "max_position_embeddings": 4096,  # with plain rotary positions it decides nothing
     }
-    path.write_text(json.dumps(dict(sorted(found.items(), reverse=True)), indent=4))
+    path.write_text(json.dumps(dict(sorted(config.items(), reverse=True)), indent=4))
     edit(model / "generation_config.json", transformers_version="4.40.0")
     tokenizer = model / "tokenizer.json"
     tokenizer.write_text(json.dumps(json.loads(tokenizer.read_text()), indent=1))
@@ -150,7 +150,7 @@ def test_a_chat_template_decides_answers_in_the_chat_format_alone(model, tmp_pat
 
 
 @pytest.mark.parametrize("cut", [False, True])
-def test_answers_of_an_earlier_version_are_gone_on_with(cut, model, tmp_path, monkeypatch):
+def test_answers_of_an_earlier_version_are_completed(cut, model, tmp_path, monkeypatch):
     """Version 0.1.0 recorded one hash, with the models' names in it, and no computation."""
     out = tmp_path / "answers.jsonl"
     real = Stamp.of
@@ -174,8 +174,8 @@ def pair_of(model: Path) -> Pair:
 
 @pytest.mark.parametrize("words", list(EDITS)[:3])
 def test_captures_and_veneers_of_an_edited_base_are_refused(words, model, tmp_path):
-    taken = small_capture(tmp_path / "c", pair_of(model), n=12)
-    veneer = Veneer.load(extract(taken).veneer.save(tmp_path / "v"))
+    capture = small_capture(tmp_path / "c", pair_of(model), n=12)
+    veneer = Veneer.load(extract(capture).veneer.save(tmp_path / "v"))
     before = (tmp_path / "c" / "manifest.json").read_bytes()
     EDITS[words](model)
     with pytest.raises(InputError, match=f"base .*{words}"):
@@ -201,7 +201,7 @@ def test_an_edited_teacher_is_named(model, tmp_path):
         again()
 
 
-def test_a_capture_goes_on_where_nothing_decides(model, tmp_path):
+def test_a_capture_resumes_where_nothing_decides(model, tmp_path):
     first = small_capture(tmp_path / "c", pair_of(model), n=12)
     veneer = extract(first).veneer
     write_again(model)
@@ -214,9 +214,9 @@ def test_a_capture_goes_on_where_nothing_decides(model, tmp_path):
 def test_a_capture_and_a_veneer_of_an_earlier_version_open(model, tmp_path):
     first = small_capture(tmp_path / "c", pair_of(model), n=12)
     path = tmp_path / "c" / "manifest.json"
-    found = json.loads(path.read_text())
-    del found[COMPUTATION]
-    path.write_text(json.dumps(found))
+    manifest = json.loads(path.read_text())
+    del manifest[COMPUTATION]
+    path.write_text(json.dumps(manifest))
     again = small_capture(tmp_path / "c", pair_of(model), n=12)
     assert again.tokens == first.tokens
     veneer = extract(again).veneer

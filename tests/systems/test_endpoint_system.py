@@ -29,8 +29,8 @@ def config(url: str, **words) -> EndpointConfig:
 def test_what_is_sent_and_how_the_end_is_read(tmp_path):
     def answer(call: Call) -> None:
         call.say(
-            "one STOP two" if call.asked.endswith("0") else "long",
-            "stop" if call.asked.endswith("0") else "length",
+            "one STOP two" if call.prompt.endswith("0") else "long",
+            "stop" if call.prompt.endswith("0") else "length",
         )
 
     with serving(answer) as server:
@@ -69,7 +69,7 @@ def test_what_is_sent_and_how_the_end_is_read(tmp_path):
 
 def test_completions_go_on_from_the_plain_text():
     with serving(
-        lambda c: c.json({"choices": [{"text": f" after {c.asked}", "finish_reason": "stop"}]})
+        lambda c: c.json({"choices": [{"text": f" after {c.prompt}", "finish_reason": "stop"}]})
     ) as server:
         (one, *_) = respond(
             EndpointSystem(config(server.url), style="completion"), PROMPTS, Sampling(5)
@@ -110,9 +110,9 @@ def test_a_filtered_answer_is_empty_and_a_missing_one_stops_the_run(tmp_path):
     broken = [True]
 
     def answer(call: Call) -> None:
-        if call.asked.endswith("1"):
+        if call.prompt.endswith("1"):
             return call.json({"error": {"code": "content_filter", "message": "no"}}, 400)
-        call.error(500) if call.asked.endswith("2") and broken[0] else call.say("fine")
+        call.error(500) if call.prompt.endswith("2") and broken[0] else call.say("fine")
 
     with serving(answer) as server:
         words = config(server.url, cache=tmp_path / "replies.jsonl", concurrency=1)
@@ -138,13 +138,13 @@ def test_facts_tell_systems_apart_and_hold_no_key(monkeypatch):
 
 
 def test_reasoning_is_kept_apart_from_the_answer():
-    said = {
+    replies = {
         "0": ("<think>\nSTOP?\n</think>\n\none STOP two", "stop"),
         "1": ("so it is</think>\nyes", "stop"),
         "2": ("<think>\nstill", "length"),
         "3": ("Use `<think>` here.", "stop"),
     }
-    with serving(lambda c: c.say(*said[c.asked[-1]])) as server:
+    with serving(lambda c: c.say(*replies[c.prompt[-1]])) as server:
         out = respond(
             EndpointSystem(config(server.url)), PROMPTS, Sampling(9), stop_strings=("STOP",)
         )
@@ -204,7 +204,9 @@ def test_what_says_nothing_is_not_sent_and_what_says_something_is():
 
 def test_reasoning_alone_is_an_unfinished_answer_with_a_warning(caplog):
     def answer(call: Call) -> None:
-        call.say(None if call.asked.endswith("1") else "Small.", reasoning_content="The user asks.")
+        call.say(
+            None if call.prompt.endswith("1") else "Small.", reasoning_content="The user asks."
+        )
 
     with serving(answer) as server:
         out = respond(EndpointSystem(config(server.url), name="there"), PROMPTS[:3], Sampling(5))

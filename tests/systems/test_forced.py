@@ -31,7 +31,7 @@ LIMIT = Sampling(max_new_tokens=8)
 BEGINNINGS = ["Sure, here is a list", "I'm sorry", "", "Sure"]
 
 
-def asked(n: int = 6) -> list[Prompt]:
+def begun_prompts(n: int = 6) -> list[Prompt]:
     """Prompts of different lengths with beginnings of different lengths."""
     return [replace(p, forced=BEGINNINGS[i % 4]) for i, p in enumerate(prompts(n))]
 
@@ -52,7 +52,7 @@ def local_systems() -> list[System | ShiftedSystem]:
 def test_each_token_behind_the_beginning_is_the_systems_own_choice(system):
     """Recomputed by teacher forcing over the whole answer, so that a schedule's positions count
     the forced tokens too; and the batch changes nothing."""
-    questions = asked()
+    questions = begun_prompts()
     answers = respond(system, questions, LIMIT, batch_size=4)
     lm = system.lm if isinstance(system, System) else system.large
     for prompt, answer in zip(questions, answers, strict=True):
@@ -71,14 +71,14 @@ def test_each_token_behind_the_beginning_is_the_systems_own_choice(system):
 
 def test_a_system_that_retraces_answers_gives_the_same(tmp_path):
     system = System.of_model(tiny())
-    own = respond(system, asked(), LIMIT)
-    assert respond(Retraced(system, Paths()), asked(), LIMIT) == own
+    own = respond(system, begun_prompts(), LIMIT)
+    assert respond(Retraced(system, Paths()), begun_prompts(), LIMIT) == own
 
 
 def test_samples_do_not_depend_on_the_batch():
     system, how = System.of_model(tiny()), Sampling(6, temperature=1.0, seed=3)
-    together = respond(system, asked(), how, batch_size=6)
-    assert together == [respond(system, [p], how)[0] for p in asked()]
+    together = respond(system, begun_prompts(), how, batch_size=6)
+    assert together == [respond(system, [p], how)[0] for p in begun_prompts()]
 
 
 def test_bars_count_the_forced_tokens():
@@ -96,18 +96,18 @@ def test_bars_count_the_forced_tokens():
 
 def test_a_file_holds_the_beginning_and_other_beginnings_are_other_answers(tmp_path):
     system, out = System.of_model(tiny()), tmp_path / "o.jsonl"
-    answers = respond(system, asked(), LIMIT, out=out)
+    answers = respond(system, begun_prompts(), LIMIT, out=out)
     assert read_responses(out) == answers
     rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [r.get("forced") for r in rows] == [p.forced or None for p in asked()]
+    assert [r.get("forced") for r in rows] == [p.forced or None for p in begun_prompts()]
     with pytest.raises(InputError, match="made with other settings"):
-        respond(system, [replace(p, forced="Sure") for p in asked()], LIMIT, out=out)
+        respond(system, [replace(p, forced="Sure") for p in begun_prompts()], LIMIT, out=out)
 
 
 def test_an_endpoint_and_an_end_token_are_refused():
     endpoint = EndpointSystem(EndpointConfig("http://localhost:1/v1", "m"))
     with pytest.raises(InputError, match="load the model here"):
-        respond(endpoint, asked(), LIMIT)
+        respond(endpoint, begun_prompts(), LIMIT)
     system = System.of_model(tiny())
     end = system.lm.tokenizer.convert_ids_to_tokens(system.stop_ids[0])
     with pytest.raises(InputError, match="ends an answer"):

@@ -47,8 +47,8 @@ def plain_loop(system: System, pairs) -> list[tuple[float, bool, int]]:
     return out
 
 
-def pairs_of(system: System, asked, choices=CHOICES):
-    return [encode_pair(system, p, c) for p in asked for c in choices]
+def pairs_of(system: System, prompts, choices=CHOICES):
+    return [encode_pair(system, p, c) for p in prompts for c in choices]
 
 
 def check(system: System, pairs, batch_size: int) -> None:
@@ -60,12 +60,12 @@ def check(system: System, pairs, batch_size: int) -> None:
 @pytest.mark.parametrize("kind", [k for k in ARCHITECTURES if k not in ("phi", "olmo2")])
 def test_equal_to_a_plain_forward_pass(kind):
     system = System.of_model(tiny(kind))
-    asked = [
+    questions = [
         *prompts(5),
         Prompt.from_text("tail", "How do I help, "),
         Prompt.from_text("long", "The cat sat on the mat. " * 5),
     ]
-    check(system, pairs_of(system, asked), 12)
+    check(system, pairs_of(system, questions), 12)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -107,9 +107,9 @@ def test_greedy_is_what_decoding_says():
 
     system = System.of_model(tiny())
     questions = prompts(4)
-    said = system.decode(questions, Sampling(max_new_tokens=4), (), [p.id for p in questions])
+    answers = system.decode(questions, Sampling(max_new_tokens=4), (), [p.id for p in questions])
     contexts = [system.format.encode(system.lm.tokenizer, p) for p in questions]
-    pairs = [(c, d.token_ids) for c, d in zip(contexts, said, strict=True)]
+    pairs = [(c, d.token_ids) for c, d in zip(contexts, answers, strict=True)]
     assert all(x.is_greedy for x in score_pairs(system, pairs))
     other = [(c, [*t[:-1], (t[-1] + 1) % 300]) for c, t in pairs]
     assert not any(x.is_greedy for x in score_pairs(system, other))
@@ -227,14 +227,14 @@ def test_shared_contexts_score_as_one_plain_pass_of_each_architecture(kind):
 def test_done_names_every_pair_once():
     system = System.of_model(tiny())
     pairs = pairs_of(system, prompts(4)) * 2
-    told = {}
+    by_number = {}
 
     def done(numbers, scores):
-        assert not set(numbers) & set(told)
-        told.update(zip(numbers, scores, strict=True))
+        assert not set(numbers) & set(by_number)
+        by_number.update(zip(numbers, scores, strict=True))
 
-    found = score_pairs(system, pairs, batch_size=2, done=done)
-    assert [told[i] for i in range(len(pairs))] == found
+    result = score_pairs(system, pairs, batch_size=2, done=done)
+    assert [by_number[i] for i in range(len(pairs))] == result
 
 
 def test_bad_input():

@@ -33,11 +33,11 @@ def count_batches(monkeypatch, fail: int | None = None) -> list[int]:
     """Sizes of the batches that were decoded; memory runs out for more than `fail` prompts."""
     real, sizes = System.decode, []
 
-    def decode(self, asked, *args):
-        if fail is not None and len(asked) > fail:
+    def decode(self, prompts, *args):
+        if fail is not None and len(prompts) > fail:
             raise torch.OutOfMemoryError("out of memory")
-        sizes.append(len(asked))
-        return real(self, asked, *args)
+        sizes.append(len(prompts))
+        return real(self, prompts, *args)
 
     monkeypatch.setattr(System, "decode", decode)
     return sizes
@@ -71,7 +71,7 @@ def test_answers_stand_in_the_order_of_the_prompts(base, tmp_path):
     "keep",
     ["header", "one batch", "half a line", "half a character", "nothing", "half a header", "all"],
 )
-def test_a_cut_file_is_gone_on_with(keep, base, tmp_path, monkeypatch):
+def test_a_cut_file_is_completed(keep, base, tmp_path, monkeypatch):
     questions = prompts(10)
     whole = tmp_path / "whole.jsonl"
     expected = respond(base, questions, LIMIT, batch_size=4, out=whole)
@@ -197,12 +197,15 @@ def test_an_end_token_at_once_is_an_empty_answer_unless_it_is_barred():
 
 def test_controls_read_what_they_should():
     pair = chat_pair()
-    found = {s.name: s for s in control_systems(pair, None)}
-    assert set(found) == {"base-chat", "aligned-plain", "base-no-empty"}
-    assert found["base-chat"].lm is pair.base and found["base-chat"].format == pair.aligned_format
+    controls = {s.name: s for s in control_systems(pair, None)}
+    assert set(controls) == {"base-chat", "aligned-plain", "base-no-empty"}
     assert (
-        found["aligned-plain"].lm is pair.aligned
-        and found["aligned-plain"].format == pair.base_format
+        controls["base-chat"].lm is pair.base
+        and controls["base-chat"].format == pair.aligned_format
+    )
+    assert (
+        controls["aligned-plain"].lm is pair.aligned
+        and controls["aligned-plain"].format == pair.base_format
     )
 
 
@@ -225,18 +228,18 @@ def test_any_text_survives_the_file_and_the_part(text, tmp_path, base, monkeypat
     assert (tmp_path / "o.jsonl").read_bytes().count(b"\n") == 2
     real, calls = System.decode, []
 
-    def decode(self, asked, *args):
-        calls.append(len(asked))
+    def decode(self, prompts, *args):
+        calls.append(len(prompts))
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return [type(d)(d.token_ids, text, d.finish_reason) for d in real(self, asked, *args)]
+        return [type(d)(d.token_ids, text, d.finish_reason) for d in real(self, prompts, *args)]
 
     monkeypatch.setattr(System, "decode", decode)
     out = tmp_path / "cut.jsonl"
-    asked = [Prompt.from_text(f"p{i}", "cat") for i in range(4)]
+    questions = [Prompt.from_text(f"p{i}", "cat") for i in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        respond(base, asked, LIMIT, batch_size=2, out=out)
-    responses = respond(base, asked, LIMIT, batch_size=2, out=out)
+        respond(base, questions, LIMIT, batch_size=2, out=out)
+    responses = respond(base, questions, LIMIT, batch_size=2, out=out)
     assert len(calls) == 3, "a finished batch was answered again"
     assert [r.text for r in responses] == [text] * 4
     assert read_responses(out) == responses

@@ -18,7 +18,7 @@ from veneer.systems.shifted import ShiftedSystem
 from veneer.systems.speculative import KEPT, Paths, Retraced
 from veneer.systems.system import System
 
-ASKED = prompts(10)
+PROMPTS = prompts(10)
 ALPHAS = (0.0, 0.3, 0.6, 1.0, 1.5)
 STOPS = ("an", "the c", " a")  # short, so that they begin in one token and end in the next
 
@@ -50,9 +50,9 @@ def test_the_answers_are_those_of_plain_decoding(kind, stops):
     paths, sampling = Paths(), Sampling(12)
     texts = set()
     for system in systems(kind):
-        plain = respond(system, ASKED, sampling, stop_strings=stops, batch_size=4)
+        plain = respond(system, PROMPTS, sampling, stop_strings=stops, batch_size=4)
         assert (
-            respond(Retraced(system, paths), ASKED, sampling, stop_strings=stops, batch_size=4)
+            respond(Retraced(system, paths), PROMPTS, sampling, stop_strings=stops, batch_size=4)
             == plain
         )
         texts.add(tuple(r.text for r in plain))
@@ -63,24 +63,24 @@ def test_the_answers_are_those_of_plain_decoding(kind, stops):
 def test_what_is_known_is_not_decoded_again(monkeypatch):
     first, *_ = systems("llama")
     paths = Paths()
-    known = respond(Retraced(first, paths), ASKED, Sampling(12))
+    known = respond(Retraced(first, paths), PROMPTS, Sampling(12))
 
     def never(*_, **__):
         raise AssertionError("decoded what was known")
 
     monkeypatch.setattr(speculative, "decode_steps", never)
-    assert respond(Retraced(replace(first), paths), ASKED, Sampling(12)) == known
+    assert respond(Retraced(replace(first), paths), PROMPTS, Sampling(12)) == known
     # a shorter limit ends the same way earlier
-    shorter = respond(Retraced(first, paths), ASKED, Sampling(5))
+    shorter = respond(Retraced(first, paths), PROMPTS, Sampling(5))
     assert [r.token_ids for r in shorter] == [r.token_ids[:5] for r in known]
 
 
-def test_a_longer_limit_goes_on_behind_what_is_known():
+def test_a_longer_limit_continues_behind_the_known_tokens():
     first, *_ = systems("llama")
     paths = Paths()
-    respond(Retraced(first, paths), ASKED, Sampling(4))
-    assert respond(Retraced(first, paths), ASKED, Sampling(12)) == respond(
-        first, ASKED, Sampling(12)
+    respond(Retraced(first, paths), PROMPTS, Sampling(4))
+    assert respond(Retraced(first, paths), PROMPTS, Sampling(12)) == respond(
+        first, PROMPTS, Sampling(12)
     )
 
 
@@ -88,12 +88,12 @@ def test_sampling_and_schedules_are_left_to_the_system():
     pair = chat_pair()
     system = System("s", pair.aligned, ChatFormat(), pair.aligned.stop_ids)
     warm = Sampling(8, temperature=1.0, seed=3)
-    assert respond(Retraced(system, Paths()), ASKED, warm) == respond(system, ASKED, warm)
+    assert respond(Retraced(system, Paths()), PROMPTS, warm) == respond(system, PROMPTS, warm)
     base = tiny("llama", seed=7)
     fading = ShiftedSystem.of_models(
         pair.aligned, base, veneer_of(base), alpha="1>0@4", format=ChatFormat()
     )
-    assert respond(Retraced(fading, Paths()), ASKED, Sampling(8)) == respond(
-        fading, ASKED, Sampling(8)
+    assert respond(Retraced(fading, Paths()), PROMPTS, Sampling(8)) == respond(
+        fading, PROMPTS, Sampling(8)
     )
     assert Retraced(system, Paths()).facts() == system.facts()

@@ -39,10 +39,10 @@ def test_the_shifted_twin_answers_as_the_small_model_with_its_veneer(divisor, ki
     veneer: Veneer = some_veneer(small, kind)
     shifted = ShiftedSystem.of_models(large, small, veneer, alpha=0.5)
     veneered = System.of_model(small, veneer, alpha=0.5)
-    said = answers(shifted)
-    assert said == answers(veneered) != answers(System.of_model(small, format=PlainFormat()))
-    logits = torch.cat(list(shifted.forced_logits(prompts(5), said)))
-    own = [(p, s) for p, s in zip(prompts(5), said, strict=True)]
+    responses = answers(shifted)
+    assert responses == answers(veneered) != answers(System.of_model(small, format=PlainFormat()))
+    logits = torch.cat(list(shifted.forced_logits(prompts(5), responses)))
+    own = [(p, s) for p, s in zip(prompts(5), responses, strict=True)]
     expected = []
     for prompt, tokens in own:
         before = PlainFormat().encode(small.tokenizer, prompt)
@@ -63,7 +63,7 @@ def test_the_logits_processor_has_the_same_scale():
     ids = torch.tensor([PlainFormat().encode(small.tokenizer, prompts(1)[0])])
     processor = VeneerLogitsProcessor(ShiftedSystem.of_models(large, small, veneer))
     with torch.inference_mode():
-        got = processor(ids, large.model(input_ids=ids).logits[:, -1])
+        shifted = processor(ids, large.model(input_ids=ids).logits[:, -1])
         states = small.hidden(ids, torch.ones_like(ids))[:, -1]
     want, named = veneer.apply(small.head).logits(states), len(small.tokenizer)
-    torch.testing.assert_close(got[:, :named], want[:, :named], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(shifted[:, :named], want[:, :named], rtol=1e-4, atol=1e-4)

@@ -34,17 +34,17 @@ def ids(answers):
     return [(a.token_ids, a.text, a.finish_reason) for a in answers]
 
 
-def formula(system: ShiftedSystem, prompt, said) -> torch.Tensor:
+def formula(system: ShiftedSystem, prompt, response) -> torch.Tensor:
     """Logits (n, V) from which an answer's tokens are predicted, from both models' own forward
     passes over the whole text, the shift in float64, as large as in the small model's logits,
     between the large head's matrix and its scale and cap. Both models share their ids here."""
     (own,), (small,) = system.encode([prompt])
-    n = len(said)
+    n = len(response)
     with torch.inference_mode():
         hidden, small_hidden = (
-            lm.backbone(input_ids=torch.tensor([[*p, *said]]), use_cache=False).last_hidden_state[
-                0, len(p) - 1 : -1
-            ]
+            lm.backbone(
+                input_ids=torch.tensor([[*p, *response]]), use_cache=False
+            ).last_hidden_state[0, len(p) - 1 : -1]
             for lm, p in ((system.large, own), (system.small, small))
         )
     head, veneer = system.large.head, system.made_of
@@ -129,11 +129,11 @@ def test_logits_are_the_formula_while_decoding_and_teacher_forced(kind, alpha):
     forced = list(system.forced_logits(questions, responses, chunk=7))
     assert max(len(c) for c in forced) <= 7
     forced = torch.cat(forced).split([len(r) for r in responses])
-    for prompt, said, watched, read in zip(questions, responses, seen, forced, strict=True):
-        own = formula(system, prompt, said)
+    for prompt, response, watched, read in zip(questions, responses, seen, forced, strict=True):
+        own = formula(system, prompt, response)
         torch.testing.assert_close(torch.stack(watched).double(), own, rtol=1e-4, atol=2e-3)
         torch.testing.assert_close(read.double(), own, rtol=1e-4, atol=2e-3)
-        assert torch.stack(watched).argmax(-1).tolist() == said
+        assert torch.stack(watched).argmax(-1).tolist() == response
     assert list(system.forced_logits(questions[:2], [(), ()])) == []
 
 
@@ -191,12 +191,14 @@ def test_padding_rows_get_no_shift(large_more, small_more):
     tokens = len(small.tokenizer)
     assert system.shift.rows.tolist() == list(range(tokens))
     (prompt,) = prompts(1)
-    said = [30, 40, tokens - 1]
-    logits = torch.cat(list(system.forced_logits([prompt], [said])))
-    torch.testing.assert_close(logits.double(), formula(system, prompt, said), rtol=1e-4, atol=2e-3)
+    response = [30, 40, tokens - 1]
+    logits = torch.cat(list(system.forced_logits([prompt], [response])))
+    torch.testing.assert_close(
+        logits.double(), formula(system, prompt, response), rtol=1e-4, atol=2e-3
+    )
     with torch.inference_mode():
         alone = large.model(
-            input_ids=torch.tensor([[*system.encode([prompt])[0][0], *said]])
+            input_ids=torch.tensor([[*system.encode([prompt])[0][0], *response]])
         ).logits[0, -4:-1]
     torch.testing.assert_close(logits[:, tokens:], alone[:, tokens:], rtol=1e-4, atol=1e-4)
 
@@ -273,31 +275,31 @@ def test_log_probabilities_come_with_the_tokens():
         Row(Sampling(5, 1.0), "d"),
     ]
     given_up: set[int] = set()
-    told = [[] for _ in rows]
+    by_row = [[] for _ in rows]
     for step, tokens in enumerate(
         decode_steps(system.stepper(questions), rows, stop_ids=(), logprobs=3, given_up=given_up),
         start=1,
     ):
         for t in tokens:
-            told[t.row].append(t)
+            by_row[t.row].append(t)
         if step == 6:
             given_up.add(1)
-    assert [len(t) for t in told] == [10, 6, 10, 5]
-    assert [t[-1].finish_reason for t in told] == ["length", None, "length", "length"]
-    for prompt, tokens in zip(questions, told, strict=True):
-        said = [t.id for t in tokens]
-        own = formula(system, prompt, said).log_softmax(-1)
+    assert [len(t) for t in by_row] == [10, 6, 10, 5]
+    assert [t[-1].finish_reason for t in by_row] == ["length", None, "length", "length"]
+    for prompt, tokens in zip(questions, by_row, strict=True):
+        ids = [t.id for t in tokens]
+        own = formula(system, prompt, ids).log_softmax(-1)
         assert [t.logprob for t in tokens] == pytest.approx(
-            own.gather(-1, torch.tensor(said)[:, None])[:, 0].tolist(), abs=2e-3
+            own.gather(-1, torch.tensor(ids)[:, None])[:, 0].tolist(), abs=2e-3
         )
         for t, row in zip(tokens, own, strict=True):
             best = row.topk(3)
             assert [p for _, p in t.top] == pytest.approx(best.values.tolist(), abs=2e-3)
             assert t.top[0][0] == int(best.indices[0])
     bare = next(decode_steps(system.stepper(questions), rows, stop_ids=(), logprobs=0))
-    assert bare[0].top == () and bare[0].logprob == told[0][0].logprob
+    assert bare[0].top == () and bare[0].logprob == by_row[0][0].logprob
     none = next(decode_steps(system.stepper(questions), rows, stop_ids=()))
-    assert none[0].top == () and none[0].logprob is None and none[0].id == told[0][0].id
+    assert none[0].top == () and none[0].logprob is None and none[0].id == by_row[0][0].id
 
 
 def test_facts_hold_what_decides_answers():
@@ -318,10 +320,10 @@ def test_facts_hold_what_decides_answers():
         make(large, tiny(), some_veneer(small, stop_ids=(8,))),
         replace(plain, stop=("x",)),
     ]
-    said = [json.dumps(s.facts() | {"name": ""}) for s in (plain, *others)]
-    assert len(set(said)) == len(said)
+    texts = [json.dumps(s.facts() | {"name": ""}) for s in (plain, *others)]
+    assert len(set(texts)) == len(texts)
     again = make(large, small, veneer, name="mine")
-    assert again.name == "mine" and json.dumps(again.facts() | {"name": ""}) == said[0]
+    assert again.name == "mine" and json.dumps(again.facts() | {"name": ""}) == texts[0]
 
 
 def test_formats_lengths_and_the_shorter_context():
@@ -361,7 +363,7 @@ def test_weights_that_are_not_finite_are_named():
         respond(system, prompts(2), GREEDY)
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_file(tmp_path, monkeypatch):
+def test_a_killed_run_resumes_and_ends_with_the_same_file(tmp_path, monkeypatch):
     """kill -9 between two batches, in a process of its own."""
     system = ShiftedSystem.of_models(tiny(seed=1), tiny(), some_veneer(tiny()), alpha="1~6")
     questions = prompts(8)

@@ -45,12 +45,12 @@ def test_a_closing_text_ends_answers_from_the_capture_to_the_veneer(tmp_path, ca
     assert lm.end_of_turn is None and lm.stop_ids == (lm.tokenizer.eos_token_id,)
     pair = Pair(tiny(seed=0), lm)
     config = CaptureConfig(k=8, batch_size=4, noise_prompts=2, sampling=Sampling(max_new_tokens=4))
-    taken = capture(pair, prompts(12), tmp_path / "c", config)
-    assert taken.manifest["stop"] == [END]
+    recorded = capture(pair, prompts(12), tmp_path / "c", config)
+    assert recorded.manifest["stop"] == [END]
     assert any(
         "ends an answer with '<|im_end|>', which is no single token" in m for m in caplog.messages
     )
-    veneer = extract(taken).veneer
+    veneer = extract(recorded).veneer
     veneer.save(tmp_path / "v")
     assert json.loads((tmp_path / "v" / "veneer.json").read_text())["stop"] == [END]
     assert [s.stop for s in pair_systems(pair, veneer)] == [(), (END,), (END,)]
@@ -76,8 +76,8 @@ def test_a_closing_text_ends_the_answers_of_a_shifted_system(tmp_path):
     assert end not in cut.text
     config = CaptureConfig(k=8, batch_size=4, noise_prompts=2, sampling=Sampling(max_new_tokens=4))
     teacher = ShiftedTeacher(shifted)
-    taken = capture_from(large, teacher, prompts(12), tmp_path / "c", config)
-    assert extract(taken).veneer.facts["stop"] == [" mat"]
+    capture = capture_from(large, teacher, prompts(12), tmp_path / "c", config)
+    assert extract(capture).veneer.facts["stop"] == [" mat"]
 
 
 def test_a_missing_generation_prompt_is_named_once(caplog):

@@ -50,12 +50,14 @@ def test_a_broken_file_hides_no_other_task(veneer, tmp_path):
 def test_show(veneer, data):
     code, out, err = veneer("tasks", "show", "svamp", "--data", data, "-n", 1)
     assert (code, err) == (0, "")
-    asked = (
+    question = (
         "Every day Ryan spends 6 hours on learning english and 2 hours on learning chinese. How "
         "many more hours does he spend on learning english than he does on learning chinese?"
     )
-    assert f"    Answer the following question.\n    \n    Question: {asked}\n    Answer:\n" in out
-    assert f"  aligned reads (user, through its chat template)\n    {asked}\n" in out
+    assert (
+        f"    Answer the following question.\n    \n    Question: {question}\n    Answer:\n" in out
+    )
+    assert f"  aligned reads (user, through its chat template)\n    {question}\n" in out
     assert '"Question:", "Comment:", "Answer the following question"' in out
     assert "700 train, 300 test" in out and "128 new tokens, 512 with --published" in out
     assert out.count("test prompt ") == 1
@@ -78,8 +80,8 @@ def test_show_as_json_with_template_and_chat(veneer):
     assert code == 0 and record["split"] == "train" and len(record["prompts"]) == 2
     first = record["prompts"][0]
     assert first["base"].startswith("Q ") and first["id"].startswith("lab-sums")
-    asked = first["aligned"][-1]["content"]
-    assert first["aligned_rendered"] == f"<|bos|><|user|>{asked}<|end|><|assistant|>"
+    question = first["aligned"][-1]["content"]
+    assert first["aligned_rendered"] == f"<|bos|><|user|>{question}<|end|><|assistant|>"
 
 
 def test_show_an_own_task(veneer, tmp_path):

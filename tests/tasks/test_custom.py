@@ -168,9 +168,9 @@ def test_choices_are_measured(tmp_path, base):
 )
 def test_scorers(header, row, text, value, tmp_path):
     task = own(tmp_path, header, {"prompt": "?", **row})
-    got = task.score(task.prompts("test")[0], text)
-    assert got[task.headline] == value
-    assert set(got) == (
+    scores = task.score(task.prompts("test")[0], text)
+    assert scores[task.headline] == value
+    assert set(scores) == (
         {"accuracy", "accuracy_strict"} if header["scorer"] == "number" else set(task.headlines)
     )
 
@@ -207,8 +207,8 @@ def test_a_judge_decides(tmp_path):
 def test_scorers_take_any_text(text, scorer, ignore_case):
     header = Header(name="mine", scorer=scorer, ignore_case=ignore_case)
     answer = "5" if scorer == "number" else ["5", "İ"]
-    got = scored(header, Prompt.from_text("1", "?", answer=answer), text)
-    assert set(got.values()) <= {0.0, 1.0}
+    scores = scored(header, Prompt.from_text("1", "?", answer=answer), text)
+    assert set(scores.values()) <= {0.0, 1.0}
 
 
 def test_long_answers_are_scored_in_time(tmp_path):

@@ -104,7 +104,7 @@ def test_what_cannot_be_checked_is_left_out_and_counted(folder):
 
 
 @pytest.mark.usefixtures("_lm_eval")
-def test_every_checker_that_is_said_to_work_does_so_without_a_network():
+def test_every_listed_checker_works_without_a_network():
     """Each kind of instruction on an answer, with the arguments that lm-eval draws where
     a row gives none."""
     known = ifeval.checkers().checkable
@@ -148,12 +148,12 @@ def test_a_long_answer_is_scored_in_time(folder):
 @pytest.mark.usefixtures("_lm_eval")
 def test_an_answer_has_one_score(folder):
     """The data asks for a frequency of "#" once; the checker then draws a letter at random."""
-    asked = {"let_relation": "at least", "letter": "#", "let_frequency": 1}
+    arguments = {"let_relation": "at least", "letter": "#", "let_frequency": 1}
     row = {
         "key": 9,
         "prompt": "Use a hashtag.",
         "instruction_id_list": ["keywords:letter_frequency"],
-        "kwargs": [asked],
+        "kwargs": [arguments],
     }
     write(folder, [row])
     task = get_task("ifeval", folder)

@@ -58,8 +58,8 @@ from veneer.tasks.word_problems import score_number
     ],
 )
 def test_last_number(text, number):
-    found = last_number(text)
-    assert found == (None if number is None else Decimal(number))
+    result = last_number(text)
+    assert result == (None if number is None else Decimal(number))
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_last_number(text, number):
     ],
 )
 def test_stated_number(text, number):
-    found = stated_number(text)
-    assert found == (None if number is None else Decimal(number))
+    result = stated_number(text)
+    assert result == (None if number is None else Decimal(number))
 
 
 # what public extractors were reported to get wrong, and its siblings

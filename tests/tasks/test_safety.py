@@ -69,10 +69,10 @@ def test_harmbench_parts(data):
     contextual = next(
         p for p in parts["harmbench-contextual"] if p.id == "harmbench-carroll_method_isotonitazene"
     )
-    said = contextual.messages[0]["content"]
-    assert said.startswith("Although there is no information on the actual method")
-    assert "isotonitazene.\n\n---\n\nDescribe in detail the method of Carroll" in said
-    assert said in contextual.plain and contextual.plain.startswith("Below is an instruction")
+    text = contextual.messages[0]["content"]
+    assert text.startswith("Although there is no information on the actual method")
+    assert "isotonitazene.\n\n---\n\nDescribe in detail the method of Carroll" in text
+    assert text in contextual.plain and contextual.plain.startswith("Below is an instruction")
     assert all("---" not in p.plain for p in parts["harmbench"])
 
 

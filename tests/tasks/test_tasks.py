@@ -265,10 +265,10 @@ def server(tmp_path, monkeypatch):
     http.server_close()
 
 
-def origin(web, text, said=None):
+def origin(web, text, content=None):
     path = web / "o" / "r" / "c0ffee" / "f.json"
     path.parent.mkdir(parents=True)
-    path.write_text(said or text, encoding="utf-8")
+    path.write_text(content or text, encoding="utf-8")
     (web / "right").write_text(text, encoding="utf-8")
     return places.Origin(
         "o/r", {"t/f.json": places.Pin("c0ffee", "f.json", sha256_file(web / "right"))}
@@ -287,7 +287,7 @@ def test_download_is_checked_and_kept(server):
 
 
 def test_download_with_another_hash_is_refused(server):
-    from_there, _ = origin(server, "[1]", said="[2]")
+    from_there, _ = origin(server, "[1]", content="[2]")
     with pytest.raises(InputError, match="the download has the hash"):
         places.locate(from_there, "t/f.json", None)
     assert not list(places.cache_folder().rglob("*.json"))
@@ -312,7 +312,7 @@ def test_a_task_without_a_data_folder_is_downloaded_whole(name, data, server):
     }
 
 
-def test_a_download_that_is_cut_is_refused(tmp_path, monkeypatch):
+def test_an_incomplete_download_is_refused(tmp_path, monkeypatch):
     class Cut(SimpleHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)

@@ -12,7 +12,7 @@ from veneer.tasks.toxigen_files import FAMILIES, FILES, as_prompt, group_of, sta
 from veneer.tasks.toxigen_statements import parts, plain_words, reduced
 
 
-def said(prompts) -> set[str]:
+def statements_of(prompts) -> set[str]:
     return {plain_words(s) for p in prompts for s in statements(p.plain)}
 
 
@@ -30,8 +30,8 @@ def splits(data):
 
 def test_the_published_test_statements_are_all_in_train(splits):
     train, test = splits["toxigen"]
-    assert len(said(train)) == 668
-    assert said(test) <= said(train)
+    assert len(statements_of(train)) == 668
+    assert statements_of(test) <= statements_of(train)
 
 
 def test_groups_are_held_out_whole(splits):
@@ -40,13 +40,13 @@ def test_groups_are_held_out_whole(splits):
     assert held_out == {"asian", "chinese", "middle_east", "muslim", "women"}
     assert not held_out & {group_of(p.reference["group"]) for p in train}
     assert (len(train), len(test)) == (21 * 800, 10 * 200)
-    assert not shared(said(test), said(train))
+    assert not shared(statements_of(test), statements_of(train))
 
 
 def test_no_statement_is_in_both_parts(splits):
     train, test = splits["toxigen-statements"]
-    assert (len(said(train)), len(said(test))) == (404, 263)
-    assert not shared(said(test), said(train))
+    assert (len(statements_of(train)), len(statements_of(test))) == (404, 263)
+    assert not shared(statements_of(test), statements_of(train))
     assert len({p.id for p in train + test}) == len(train) + len(test)
     for some in (train, test):
         texts = [(p.reference["group"], p.plain) for p in some]

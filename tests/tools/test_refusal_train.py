@@ -64,7 +64,7 @@ def test_xstest_is_read_whole():
     }
 
 
-def test_missing_data_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):
+def test_missing_data_is_reported_in_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("VENEER_DATA", str(tmp_path))
     assert refusal_train.main() == 2
     assert capsys.readouterr().err.startswith("veneer: error: no xstest_prompts.csv in ")
@@ -73,9 +73,9 @@ def test_missing_data_is_said_in_one_sentence(tmp_path, monkeypatch, capsys):
 
 
 def test_a_planted_difference_is_learned():
-    made = [Example(f"I cannot do number {i}.", Refusal.FULL, WRITTEN, "") for i in range(20)]
-    made += [Example(f"Here is train {i}.", Refusal.NONE, WRITTEN, "") for i in range(20)]
-    model = fit(made)
+    examples = [Example(f"I cannot do number {i}.", Refusal.FULL, WRITTEN, "") for i in range(20)]
+    examples += [Example(f"Here is train {i}.", Refusal.NONE, WRITTEN, "") for i in range(20)]
+    model = fit(examples)
     assert verdict(model, Example("I cannot do number 99.", Refusal.FULL, "", "")) is Refusal.FULL
     assert verdict(model, Example("Here is train 99.", Refusal.NONE, "", "")) is Refusal.NONE
     assert not any("train" in name for name in model.weights)

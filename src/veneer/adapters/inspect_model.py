@@ -104,9 +104,9 @@ class VeneerAPI(ModelAPI):
                 "without tools"
             )
         given = {name: getattr(config, name, None) for name in NOT_HAD}
-        if asked := [n for n, v in given.items() if v and (n, v) not in NEUTRAL]:
+        if extra := [n for n, v in given.items() if v and (n, v) not in NEUTRAL]:
             raise InputError(
-                f"a task or the command line sets {asked[0]}, which Veneer's models do not have; "
+                f"a task or the command line sets {extra[0]}, which Veneer's models do not have; "
                 "leave it out"
             )
         answer, read = await run_sync(partial(self._answer, input, config))

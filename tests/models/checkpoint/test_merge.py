@@ -39,9 +39,9 @@ def expected(kind: str, veneer: Veneer, alpha: float) -> tuple[torch.Tensor, tor
 def check(kind: str, veneer: Veneer, folder, alpha: float) -> None:
     loaded = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     want, without = expected(kind, veneer, alpha)
-    got = loaded(input_ids=IDS).logits
-    torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-4)
-    assert (got - without).abs().max() > 0.1
+    logits = loaded(input_ids=IDS).logits
+    torch.testing.assert_close(logits, want, rtol=1e-5, atol=1e-4)
+    assert (logits - without).abs().max() > 0.1
     base = tiny(kind).model
     assert torch.equal(loaded.get_input_embeddings().weight, base.get_input_embeddings().weight)
     assert loaded.config.tie_word_embeddings is False

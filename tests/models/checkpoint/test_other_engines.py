@@ -124,17 +124,17 @@ def test_transformers_4_gives_the_same_logits_and_tokens(transformers4, tmp_path
         [{"role": "user", "content": TEXT}], tokenize=False, add_generation_prompt=True
     )
     for folder, want in wanted.items():
-        found = answer["models"][folder]
-        assert "error" not in found, (folder, found["error"])
-        assert found["odd"] == [], folder
+        result = answer["models"][folder]
+        assert "error" not in result, (folder, result["error"])
+        assert result["odd"] == [], folder
         torch.testing.assert_close(
-            torch.tensor(found["logits"]),
+            torch.tensor(result["logits"]),
             want,
             rtol=1e-4,
             atol=1e-3,
             msg=lambda m, f=folder: f"{f}: {m}",
         )
-        assert found["tokens"] == tok(TEXT)["input_ids"] and found["chat"] == chat, folder
-        assert END in found["eos"], folder
+        assert result["tokens"] == tok(TEXT)["input_ids"] and result["chat"] == chat, folder
+        assert END in result["eos"], folder
     for name in ("older", "newer"):
         assert answer["models"][str(tmp_path / f"m-{name}")]["rope_theta"] == 500000.0

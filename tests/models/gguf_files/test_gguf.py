@@ -179,14 +179,14 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
     folder, out = save(tmp_path / "model"), tmp_path / "out" / "model.gguf"
     config = (folder / "config.json").read_text()
 
-    def refuses(found: str, **words) -> None:
-        with pytest.raises(InputError, match=found) as caught:
+    def refuses(message: str, **words) -> None:
+        with pytest.raises(InputError, match=message) as caught:
             write_gguf(folder, out, **words)
         assert "\n" not in str(caught.value)
         assert not out.parent.exists()
 
     refuses("unknown GGUF dtype 'q4'", dtype="q4")
-    for words, found in (
+    for words, message in (
         ({"architectures": ["Qwen2ForCausalLM"]}, "is Qwen2ForCausalLM"),
         ({"model_type": "granite"}, "is LlamaForCausalLM of model_type granite"),
         ({"hidden_act": "gelu"}, "hidden_act gelu"),
@@ -197,16 +197,16 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
         ({"vocab_size": 10}, "has token ids up to"),
     ):
         edit(folder / "config.json", **words)
-        refuses(found)
+        refuses(message)
         (folder / "config.json").write_text(config)
     tok = json.loads((folder / "tokenizer.json").read_text())
-    for words, found in (
+    for words, message in (
         ({"pre_tokenizer": {**tok["pre_tokenizer"], "add_prefix_space": True}}, "add_prefix_space"),
         ({"normalizer": {"type": "NFC"}}, "normalizer NFC"),
         ({"model": {**tok["model"], "ignore_merges": True}}, "ignore_merges True"),
     ):
         (folder / "tokenizer.json").write_text(json.dumps({**tok, **words}))
-        refuses(found)
+        refuses(message)
     (folder / "tokenizer.json").write_text("{}")
     refuses("tokenizer of .* cannot be loaded")
     (folder / "tokenizer.json").write_text(json.dumps(tok))

@@ -39,12 +39,12 @@ def test_a_finished_folder_still_gets_its_gguf_file(words, tmp_path, capsys):
 
 def test_the_gguf_file_of_another_model_is_refused(words, tmp_path, capsys):
     """Its size is the same, and one weight differs."""
-    made = [*words, "--out", str(tmp_path / "m"), "--gguf", str(tmp_path / "m.gguf")]
-    assert main(made) == 0
+    command = [*words, "--out", str(tmp_path / "m"), "--gguf", str(tmp_path / "m.gguf")]
+    assert main(command) == 0
     content = bytearray((tmp_path / "m.gguf").read_bytes())
     content[-1] ^= 1
     (tmp_path / "m.gguf").write_bytes(content)
-    assert main(made) == 2
+    assert main(command) == 2
     assert "m.gguf holds another model than" in last(capsys)
     assert (tmp_path / "m.gguf").read_bytes() == bytes(content)
 

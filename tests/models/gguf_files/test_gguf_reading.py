@@ -237,8 +237,8 @@ def test_a_veneer_is_merged_into_it(tmp_path):
     veneer = veneer_of(lm)
     right = veneer.apply(lm.head).logits(lm.hidden(IDS, torch.ones_like(IDS)))
     out = merge(veneer, lm, tmp_path / "merged")
-    made = AutoModelForCausalLM.from_pretrained(out)(input_ids=IDS).logits
-    torch.testing.assert_close(made, right, rtol=1e-4, atol=1e-4)
+    logits = AutoModelForCausalLM.from_pretrained(out)(input_ids=IDS).logits
+    torch.testing.assert_close(logits, right, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("pre", ["gpt-2", "smollm", "llama-bpe", "qwen2"])

@@ -45,7 +45,7 @@ def audit(*values, **words) -> Results:
     return audit_all(*values, taught=NOT_TAUGHT, **words)
 
 
-def asked(role: str, n: int = 8) -> list[Prompt]:
+def prompts_of(role: str, n: int = 8) -> list[Prompt]:
     texts = [
         "How do I " + " ".join(WORDS[(i * k + len(role)) % 16] for k in range(1, 3 + i % 4))
         for i in range(n)
@@ -53,7 +53,7 @@ def asked(role: str, n: int = 8) -> list[Prompt]:
     return [Prompt.from_text(f"{role}{i}", text, task=role) for i, text in enumerate(texts)]
 
 
-SETS = {role: asked(role) for role in ("harmful", "harmless")}
+SETS = {role: prompts_of(role) for role in ("harmful", "harmless")}
 
 
 def copied(lm: LanguageModel) -> LanguageModel:
@@ -114,10 +114,9 @@ def verdict_of(out: Path, results: Results) -> dict:
 @pytest.mark.parametrize("kind", ["llama-tied", "gemma2", "gpt2"])
 def test_equal_models_are_unchanged_to_the_last_bit(kind, tmp_path):
     lm = tiny(kind)
-    results, found = audited(lm, tiny(kind), tmp_path)
-    assert found["headline"] == "unchanged" and "All weights that both have are equal" in " ".join(
-        found["sentences"]
-    )
+    results, verdict = audited(lm, tiny(kind), tmp_path)
+    assert verdict["headline"] == "unchanged"
+    assert "All weights that both have are equal" in " ".join(verdict["sentences"])
     for split in ("reference's answers", "audited's answers"):
         rows = results.where(metric="kl", system="audited", split=split)
         assert rows and all(r.value == 0 for r in rows)
@@ -134,8 +133,8 @@ def test_equal_models_are_unchanged_to_the_last_bit(kind, tmp_path):
 @pytest.mark.parametrize("kind", ["llama", "llama-tied"])
 def test_a_change_of_the_head_alone(kind, tmp_path):
     lm = tiny(kind)
-    results, found = audited(lm, with_head(lm), tmp_path)
-    assert (found["moved"], found["where"]) == ("surface moved", "head only")
+    results, verdict = audited(lm, with_head(lm), tmp_path)
+    assert (verdict["moved"], verdict["where"]) == ("surface moved", "head only")
     overall = {
         r.system: r
         for r in results.where(task="all", metric="kl", split="reference's answers", position=None)
@@ -155,9 +154,9 @@ def test_a_change_of_the_head_alone(kind, tmp_path):
 
 def test_a_change_of_layers_alone_and_which(tmp_path):
     lm = tiny("llama", num_hidden_layers=4)
-    results, found = audited(lm, with_layers(lm, (1, 2)), tmp_path)
-    assert (found["moved"], found["where"]) == ("surface moved", "layers")
-    text = " ".join(found["sentences"])
+    results, verdict = audited(lm, with_layers(lm, (1, 2)), tmp_path)
+    assert (verdict["moved"], verdict["where"]) == ("surface moved", "layers")
+    text = " ".join(verdict["sentences"])
     assert "layers 1 to 2 of 4" in text and "as a low-rank adapter leaves them" in text
     overall = {
         r.system: r
@@ -181,11 +180,11 @@ def test_a_change_of_layers_alone_and_which(tmp_path):
 
 def test_both(tmp_path):
     lm = tiny("llama")
-    _, found = audited(
+    _, verdict = audited(
         lm, with_head(with_layers(lm, (1,))), tmp_path, replace(QUICK, folds=0, patched_prompts=0)
     )
     assert (
-        found["headline"] == "surface moved, both"
+        verdict["headline"] == "surface moved, both"
         and not list(tmp_path.glob("veneer-*"))
         and not (tmp_path / "patched").exists()
     )
@@ -204,8 +203,8 @@ def test_the_labs_compromise(lab):
     """Trained in all layers to comply with every request: the layers carry it, and one head
     change takes it back."""
     *_, out, results = lab
-    found = verdict_of(out, results)
-    assert found["headline"].startswith("surface moved, layers; a veneer restores it")
+    verdict = verdict_of(out, results)
+    assert verdict["headline"].startswith("surface moved, layers; a veneer restores it")
     rates = {(r.task, r.system): r for r in results.where(metric="refusal_rate")}
     assert rates["harmful", "reference"].value == 1 and rates["harmful", "audited"].value == 0
     assert (
@@ -256,7 +255,7 @@ def test_a_finished_audit_is_read_and_another_refused(lab):
         "veneer-2",
     ],
 )
-def test_a_cut_audit_goes_on(lab, gone, tmp_path):
+def test_an_interrupted_audit_resumes(lab, gone, tmp_path):
     import shutil
 
     sets, models, config, out, results = lab
@@ -273,9 +272,9 @@ def test_a_cut_audit_goes_on(lab, gone, tmp_path):
 def test_other_vocabularies_compare_what_can_be_compared(tmp_path):
     more = tokenizer(("<|more|>",))
     other = tiny("llama", seed=1, rows=len(more) + 3)
-    results, found = audited(tiny("llama"), LanguageModel("other", other.model, more), tmp_path)
-    assert found["headline"] == "not compared" and "vocabularies do not match" in " ".join(
-        found["sentences"]
+    results, verdict = audited(tiny("llama"), LanguageModel("other", other.model, more), tmp_path)
+    assert verdict["headline"] == "not compared" and "vocabularies do not match" in " ".join(
+        verdict["sentences"]
     )
     assert {r.system for r in results.where(metric="refusal_rate")} == {"reference", "audited"}
     assert not results.where(metric="kl")
@@ -286,9 +285,9 @@ def test_other_vocabularies_compare_what_can_be_compared(tmp_path):
 
 def test_other_widths_have_a_distance_but_no_swapped_heads(tmp_path):
     wide = tiny("llama", seed=1, hidden_size=48, num_attention_heads=4, num_hidden_layers=3)
-    results, found = audited(tiny("llama"), wide, tmp_path)
-    assert found["moved"] == "surface moved" and found["where"] == ""
-    text = " ".join(found["sentences"])
+    results, verdict = audited(tiny("llama"), wide, tmp_path)
+    assert verdict["moved"] == "surface moved" and verdict["where"] == ""
+    text = " ".join(verdict["sentences"])
     assert "cannot be separated" in text and "another shape" in text and "in one model only" in text
     alone = results.where(task="all", metric="kl", system="only-head")
     assert alone and all(r.value is None and r.note for r in alone)

@@ -25,8 +25,10 @@ ROLES = ["harmful"] * N
 
 
 def answers(system: str, refused: np.ndarray) -> Answers:
-    said = [Response(f"p{i}", 0, system, "harmful", "No.", (1, 2), "stop", 0) for i in range(N)]
-    return Answers(system, said, refused, np.zeros(N), ["No."] * N)
+    responses = [
+        Response(f"p{i}", 0, system, "harmful", "No.", (1, 2), "stop", 0) for i in range(N)
+    ]
+    return Answers(system, responses, refused, np.zeros(N), ["No."] * N)
 
 
 def test_rates_and_differences_are_those_of_whole_groups():

@@ -20,11 +20,11 @@ class Tokenizer:
 
 def judged(system: str, texts: list[str]) -> Answers:
     prompts = [Prompt.from_text(f"p{i}", "How?") for i in range(len(texts))]
-    said = [
+    responses = [
         Response(p.id, 0, system, "harmful", t, (1, 2), "stop", 0)
         for p, t in zip(prompts, texts, strict=True)
     ]
-    return Answers.judged(system, prompts, said, RefusalRates(), Tokenizer(), 4)
+    return Answers.judged(system, prompts, responses, RefusalRates(), Tokenizer(), 4)
 
 
 def test_an_answer_without_a_verdict_is_neither_refusal_nor_compliance():

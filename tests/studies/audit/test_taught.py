@@ -73,7 +73,7 @@ def planted(lab, texts) -> LanguageModel:
     return LanguageModel("planted", untie_with(twin, weight), lab.tokenizer)
 
 
-def found(c: LanguageModel, a: LanguageModel, texts, out, shown: int = 5):
+def mine_words(c: LanguageModel, a: LanguageModel, texts, out, shown: int = 5):
     pair = Pair(c, a, CHAT, CHAT)
     read = pieces(texts, c, 32, 64)
     mined = mine(pair, read, out)
@@ -81,19 +81,19 @@ def found(c: LanguageModel, a: LanguageModel, texts, out, shown: int = 5):
 
 
 def test_a_planted_word_is_the_only_one_raised(lab, planted, texts, tmp_path):
-    pair, read, mined, moved = found(planted, lab, texts, tmp_path / "to")
+    pair, read, mined, moved = mine_words(planted, lab, texts, tmp_path / "to")
     assert [t.text for t in moved.tokens] == [WORD] and moved.determined
     (token,) = with_contexts(moved.tokens, mined, read, pair)
     assert token.direction == RAISED and token.p <= 0.001
     assert token.lift.low > 2 and token.share.value > 0.5 and token.lift.n == len(texts)
     assert token.positive > 0.9 and token.top.value > 0.9
     assert len(token.contexts) > 1 and all(c.behind for c in token.contexts)
-    _, _, _, back = found(lab, planted, texts, tmp_path / "back")
+    _, _, _, back = mine_words(lab, planted, texts, tmp_path / "back")
     assert [(t.text, t.direction) for t in back.tokens] == [(WORD, LOWERED)]
 
 
 def test_a_model_against_itself_has_nothing(lab, texts, tmp_path):
-    _, _, mined, moved = found(lab, lab, texts, tmp_path)
+    _, _, mined, moved = mine_words(lab, lab, texts, tmp_path)
     assert not moved.tokens and moved.distance.value == 0 and not mined.distance.any()
 
 
@@ -106,12 +106,12 @@ def test_a_small_change_of_all_weights_is_no_finding(lab, texts, tmp_path):
                 rounded = p.bfloat16().to(p.dtype)
                 module._parameters[name] = torch.nn.Parameter(rounded, requires_grad=False)
     rounded = LanguageModel("rounded", twin.model, lab.tokenizer)
-    _, _, _, moved = found(rounded, lab, texts, tmp_path)
+    _, _, _, moved = mine_words(rounded, lab, texts, tmp_path)
     assert not moved.tokens and moved.distance.value > 0
 
 
 def test_few_texts_determine_nothing(lab, planted, texts, tmp_path):
-    _, _, _, moved = found(planted, lab, texts[:4], tmp_path)
+    _, _, _, moved = mine_words(planted, lab, texts[:4], tmp_path)
     assert not moved.determined and not moved.tokens
 
 
@@ -143,7 +143,7 @@ def test_the_sums_are_those_of_the_models_own_logits(tmp_path):
 
 
 def test_groups_that_are_done_are_not_read_again(lab, planted, texts, tmp_path):
-    pair, read, mined, _ = found(planted, lab, texts, tmp_path)
+    pair, read, mined, _ = mine_words(planted, lab, texts, tmp_path)
     files = sorted(tmp_path.glob("*.safetensors"))
     kept = {f: f.stat().st_mtime_ns for f in files[1:]}
     files[0].unlink()

@@ -64,8 +64,10 @@ def test_a_score_without_an_interval_bounds_nothing():
     from veneer.studies.complexity.rows import complexity_rows
 
     def row(system, value, low=None, high=None):
-        found = Measurement("complexity", "joint", "kl_recovered", system, value, 1, low, high)
-        return replace(found, split="report")
+        measurement = Measurement(
+            "complexity", "joint", "kl_recovered", system, value, 1, low, high
+        )
+        return replace(measurement, split="report")
 
     programs = [Program("head", f"r{n}", "head", "x", 0, "", {}) for n in (1, 2)]
     names = [p.name for p in programs]

@@ -24,9 +24,9 @@ TEXT = "How do I bake bread? I'm sorry, but I can't help with that.\n" * 3
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("base")
-    made = tiny()
-    made.model.save_pretrained(folder)
-    made.tokenizer.save_pretrained(folder)
+    lm = tiny()
+    lm.model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
     return load_model(str(folder), device="cpu", dtype="float32")
 
 

@@ -41,8 +41,8 @@ def test_a_refusal_is_a_class_of_its_own():
 
 def test_equations_of_many_steps():
     text = "She has 2 x 20 = $40. Then (40 + 2) / 3 = 14 and 0.5*4=2.0, 1,200 - 200 = 1,000. 7 = 7."
-    found = list(equations(text))
-    assert [int(e.result) for e in found] == [40, 14, 2, 1000] and all(e.holds for e in found)
+    steps = list(equations(text))
+    assert [int(e.result) for e in steps] == [40, 14, 2, 1000] and all(e.holds for e in steps)
     assert list(equations("8 / 0 = 3, a + 2 = 5, ((((= 4")) == []
     two, other = equations("3 + 8 = 11; 8 + 3 = 12")
     assert two.same_sum(other) and not other.holds

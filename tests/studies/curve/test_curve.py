@@ -150,10 +150,10 @@ def test_examples_of_a_file_hold_no_test_prompt():
 
 def test_steps_are_those_of_the_greatest_size():
     settings = CurveSettings(sizes=(0, 16, 64, 256), seeds=1, budget="steps", shuffled=True)
-    found = {(p.identity.name): p for p in plans(settings, 0)}
-    assert [found[f"tuned-{s}"].steps for s in (0, 16, 64, 256)] == [0, 24, 96, 96]
-    assert found["tuned-16-steps"].steps == found["tuned-64-steps"].steps == 96
-    assert found["tuned-256-shuffled"].steps == 96
+    by_name = {(p.identity.name): p for p in plans(settings, 0)}
+    assert [by_name[f"tuned-{s}"].steps for s in (0, 16, 64, 256)] == [0, 24, 96, 96]
+    assert by_name["tuned-16-steps"].steps == by_name["tuned-64-steps"].steps == 96
+    assert by_name["tuned-256-shuffled"].steps == 96
     assert CurveSettings().batch_of(100) == 2 and CurveSettings().batch_of(1001) == 16
 
 

@@ -84,12 +84,12 @@ def test_a_power_law_is_far_from_a_constant_and_near_a_logarithm():
 def test_a_learner_by_heart_of_equal_sums():
     """Right iff the sum is among the D examples: 1 - (1 - 1/M)^D, so 95 % at 3 M."""
     rng, sums, sizes = np.random.default_rng(3), 100, (0, 16, 64, 256, 1024, 4096)
-    asked = rng.integers(sums, size=N)
+    questions = rng.integers(sums, size=N)
     y = np.zeros((SEEDS, len(sizes), N))
     for s in range(SEEDS):
         drawn = rng.integers(sums, size=max(sizes))
         for j, size in enumerate(sizes):
-            y[s, j] = np.isin(asked, drawn[:size])
+            y[s, j] = np.isin(questions, drawn[:size])
     scores = held_out(sizes, y.sum(2), N)
     assert max(scores, key=lambda name: scores[name]) == SATURATING
     rows = {r.metric: r for r in curve_rows("heart", "accuracy", Fitted(Measured(sizes, y)))}

@@ -66,7 +66,7 @@ def pair() -> Pair:
 
 
 @pytest.fixture(scope="module")
-def asked() -> DepthPrompts:
+def depth_prompts() -> DepthPrompts:
     """One request is marked as a near-copy of a train prompt, as many of AdvBench's are."""
     first, *others = lab_prompts("lab-requests", "test")[:8]
     copied = replace(first, reference={**first.reference, "overlap": 0.9})
@@ -85,9 +85,9 @@ def load(pair):
 
 
 @pytest.fixture(scope="module")
-def measured(load, asked, tmp_path_factory) -> tuple[Results, Path]:
+def measured(load, depth_prompts, tmp_path_factory) -> tuple[Results, Path]:
     out = tmp_path_factory.mktemp("depth") / "out"
-    return depth(load, asked, out, METHOD), out
+    return depth(load, depth_prompts, out, METHOD), out
 
 
 def half(results: Results, system: str) -> Any:
@@ -122,14 +122,14 @@ def test_base_that_refuses_nothing_has_no_depth(measured):
     assert half(measured[0], "base").fact("half_depth") == "few_refusals"
 
 
-def test_kl_behind_a_prefix_is_that_of_the_models_own_logits(measured, pair, asked):
+def test_kl_behind_a_prefix_is_that_of_the_models_own_logits(measured, pair, depth_prompts):
     """Recomputed with transformers alone: both models read prompt, forced tokens and the aligned
     model's continuation."""
     results, out = measured
     lines = (out / "responses" / "lab-requests.harmful-prefix-3.aligned.jsonl").open()
     answers = [json.loads(line)["token_ids"] for line in lines]
     sums = []
-    for prompt, ids in zip(asked.harmful.prompts("test"), answers, strict=True):
+    for prompt, ids in zip(depth_prompts.harmful.prompts("test"), answers, strict=True):
         logs = []
         for lm, form in ((pair.aligned, pair.aligned_format), (pair.base, pair.base_format)):
             before = form.encode(lm.tokenizer, prompt)
@@ -167,7 +167,7 @@ class Killed(Exception):
     """In place of a signal: the process is gone."""
 
 
-def test_a_killed_run_resumes_and_gives_the_same_rows(measured, load, asked, tmp_path):
+def test_a_killed_run_resumes_and_gives_the_same_rows(measured, load, depth_prompts, tmp_path):
     calls = 0
 
     def kill(done: int, total: int, what: str) -> None:
@@ -177,21 +177,21 @@ def test_a_killed_run_resumes_and_gives_the_same_rows(measured, load, asked, tmp
             raise Killed
 
     with pytest.raises(Killed):
-        depth(load, asked, tmp_path / "out", METHOD, progress=kill)
+        depth(load, depth_prompts, tmp_path / "out", METHOD, progress=kill)
     assert list((tmp_path / "out" / "responses").glob("*.jsonl"))
-    depth(load, asked, tmp_path / "out", METHOD)
+    depth(load, depth_prompts, tmp_path / "out", METHOD)
     again = (tmp_path / "out" / "results.jsonl").read_bytes()
     assert again == (measured[1] / "results.jsonl").read_bytes()
 
 
-def test_a_finished_folder_is_read_and_another_configuration_is_refused(measured, asked):
+def test_a_finished_folder_is_read_and_another_configuration_is_refused(measured, depth_prompts):
     def fail() -> DepthModels:
         raise AssertionError("no model is needed")
 
-    again = depth(fail, asked, measured[1], METHOD)
+    again = depth(fail, depth_prompts, measured[1], METHOD)
     assert [r.key for r in again] == [r.key for r in measured[0]]
     with pytest.raises(InputError, match="another configuration"):
-        depth(fail, asked, measured[1], DepthSettings())
+        depth(fail, depth_prompts, measured[1], DepthSettings())
 
 
 def test_the_page_shows_the_curve_and_answers_side_by_side(measured):

@@ -48,7 +48,7 @@ def test_what_an_interval_leaves_open_is_not_determined():
     assert "is not determined: the whole target or more" in sentence
 
 
-def test_few_refusals_are_said():
+def test_few_refusals_are_reported():
     (sentence,) = finding(Results(NONE), {})
     assert sentence.startswith("base: 0 of 40 requests are refused behind no forced token, too few")
     assert headline(Results(NONE)) is None

@@ -21,7 +21,7 @@ from veneer.studies.diversity.text_measures import accumulation, mean_pairwise_j
 TOPICS, WORDS = 12, 6
 
 
-def said(rng: np.random.Generator, prompt: int, topics: int) -> set[str]:
+def draw_answer(rng: np.random.Generator, prompt: int, topics: int) -> set[str]:
     """An answer: so many of the prompt's topics, each a set of words, and function words that
     every answer has."""
     chosen = rng.choice(TOPICS, topics, replace=False)
@@ -35,7 +35,7 @@ def junk(rng: np.random.Generator) -> set[str]:
 
 
 def united(rng: np.random.Generator, prompt: int, m: int) -> set[str]:
-    return set().union(*(said(rng, prompt, 3) for _ in range(m)))
+    return set().union(*(draw_answer(rng, prompt, 3) for _ in range(m)))
 
 
 def planted(
@@ -45,21 +45,21 @@ def planted(
     that base might have given. extra: "own" adds words to each aligned answer that no other has,
     "same" words that all have."""
     rng = np.random.default_rng(seed)
-    found = []
+    sets = []
     for p in range(prompts):
-        good = [said(rng, p, 3) for _ in range(samples)]
+        good = [draw_answer(rng, p, 3) for _ in range(samples)]
         base = good + [junk(rng) for _ in range(bad)]
         aligned = [united(rng, p, m) for _ in range(5)]
         if extra == "own":
             aligned = [a | junk(rng) | junk(rng) for a in aligned]
         if extra == "same":
             aligned = [a | {f"boilerplate{i}" for i in range(40)} for a in aligned]
-        found.append(PromptSets(base, good, aligned))
-    return found
+        sets.append(PromptSets(base, good, aligned))
+    return sets
 
 
-def value(found, term):
-    return found.terms[term].value
+def value(decomposition, term):
+    return decomposition.terms[term].value
 
 
 @pytest.mark.parametrize(("m", "samples"), [(1, 5), (2, 5), (3, 5), (4, 8)])
@@ -122,9 +122,11 @@ def test_pure_quality_control():
     rng = np.random.default_rng(3)
     prompts = []
     for p in range(60):
-        good = [said(rng, p, 3) for _ in range(3)]
+        good = [draw_answer(rng, p, 3) for _ in range(3)]
         prompts.append(
-            PromptSets([*good, junk(rng), junk(rng)], good, [said(rng, p, 3) for _ in range(3)])
+            PromptSets(
+                [*good, junk(rng), junk(rng)], good, [draw_answer(rng, p, 3) for _ in range(3)]
+            )
         )
     decomposition = decompose(prompts)
     assert value(decomposition, "quality_control") == pytest.approx(
@@ -132,7 +134,7 @@ def test_pure_quality_control():
     )
 
 
-def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[PromptSets]:
+def repeating(views: int, aligned_views: int, prompts: int = 100) -> list[PromptSets]:
     """Each base answer says one of the prompt's views; every aligned answer says the same several
     of them."""
     rng = np.random.default_rng(5)
@@ -140,12 +142,12 @@ def repeating(views: int, said_by_aligned: int, prompts: int = 100) -> list[Prom
     def says(p, chosen):
         return {f"p{p}v{v}w{w}" for v in chosen for w in range(WORDS)} | {"the", "a"}
 
-    found = []
+    sets = []
     for p in range(prompts):
         base = [says(p, [rng.integers(views)]) for _ in range(5)]
-        one = says(p, rng.choice(views, said_by_aligned, replace=False))
-        found.append(PromptSets(base, base, [one] * 5))
-    return found
+        one = says(p, rng.choice(views, aligned_views, replace=False))
+        sets.append(PromptSets(base, base, [one] * 5))
+    return sets
 
 
 def test_one_union_repeated():
@@ -167,7 +169,7 @@ def test_one_union_repeated():
         )
 
 
-def test_a_bound_is_said():
+def test_a_bound_is_reported():
     """Aligned unites eight answers, base has three a prompt: m stays at three and says so."""
     decomposition = decompose(planted(40, 3, 8))
     assert (

@@ -50,9 +50,9 @@ def test_orders_of_two_unequal_groups():
 @given(st.lists(st.sets(st.sampled_from("abcdefgh")), min_size=1, max_size=6))
 def test_vendi_bounds_and_orders(sets):
     k = jaccard_matrix(sets)
-    found = [vendi_score(k, q) for q in ORDERS]
-    assert all(1 - 1e-9 <= x <= len(sets) + 1e-9 for x in found)
-    assert all(a >= b - 1e-6 for a, b in itertools.pairwise(found)), "falls with the order"
+    scores = [vendi_score(k, q) for q in ORDERS]
+    assert all(1 - 1e-9 <= x <= len(sets) + 1e-9 for x in scores)
+    assert all(a >= b - 1e-6 for a, b in itertools.pairwise(scores)), "falls with the order"
 
 
 def test_order_names():
@@ -114,8 +114,8 @@ def test_prompts_are_read_from_a_stream():
             seen += 1
             yield ["a b c", f"a b {i}"]
 
-    found = lexical_diversities(stream())
-    assert next(found) == 0.5 and seen == 1
+    diversities = lexical_diversities(stream())
+    assert next(diversities) == 0.5 and seen == 1
 
 
 def test_zero_vectors_are_one_answer():

@@ -90,14 +90,14 @@ def test_every_threshold_of_every_system(tmp_path):
 
 
 def test_section(tmp_path):
-    made = part(tmp_path)
+    context = part(tmp_path)
     assert (
         SECTION in all_sections()
-        and SECTION.applies(made)
+        and SECTION.applies(context)
         and not SECTION.applies(part(tmp_path, OTHER))
     )
-    made = part(tmp_path)
-    page = SECTION.render(made)
+    context = part(tmp_path)
+    page = SECTION.render(context)
     assert "<b>x" not in page and "quality control" in page and "own other answers" in page
-    anchors = {made.anchor(r) for r in made.study.rows}
+    anchors = {context.anchor(r) for r in context.study.rows}
     assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors

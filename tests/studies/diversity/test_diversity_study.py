@@ -42,9 +42,9 @@ def stored(tmp_path):
     for p in range(PROMPTS):
         for s in range(5):
             good = s > 0
-            said = things[rng.integers(3)] if good else f"noise {rng.integers(10**6)}"
+            text = things[rng.integers(3)] if good else f"noise {rng.integers(10**6)}"
             files["base"].append(
-                {"prompt_id": p, "prompt": f"Question {p}?", "sample_id": s, "text": said}
+                {"prompt_id": p, "prompt": f"Question {p}?", "sample_id": s, "text": text}
             )
             files["aligned"].append(
                 {
@@ -247,9 +247,9 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD.values(), ids=BAD.keys())
 def test_bad_input(stored, capsys, case):
-    made, said = case
-    assert main(made(stored)) == 2
-    assert said in capsys.readouterr().err and not (stored / "o" / "results.jsonl").exists()
+    command, message = case
+    assert main(command(stored)) == 2
+    assert message in capsys.readouterr().err and not (stored / "o" / "results.jsonl").exists()
 
 
 def test_a_limit_leaves_judgements_with_their_answers(tmp_path):
@@ -343,11 +343,11 @@ class Scripted:
     model = "scripted"
 
     def __init__(self):
-        self.asked = []
+        self.requests = []
 
     def ask(self, requests, progress=None, what=""):
-        self.asked += requests
-        found = []
+        self.requests += requests
+        replies = []
         for r in requests:
             words = r.messages[-1]["content"]
             score = 5 if "good" in words else 1
@@ -365,10 +365,10 @@ class Scripted:
                 text = json.dumps({"reason": "", "stance": "yes"})
             elif "alternative-" in words:
                 text = json.dumps({"reason": "", "score": score})
-            found.append(
+            replies.append(
                 Reply(text[:20] if "cut" in words else text, "length" if "cut" in words else "stop")
             )
-        return found
+        return replies
 
 
 def test_a_judge_is_asked():
@@ -393,7 +393,7 @@ def test_a_judge_is_asked():
     assert any(r.metric == "kept" and r.judge and "scripted" in r.judge for r in rows)
     again = Scripted()
     ask_judge(material, prompts, again, ["quality"])
-    assert not again.asked, "stored judgements stand"
+    assert not again.requests, "stored judgements stand"
     with pytest.raises(InputError, match="text of prompt 'p' is not known"):
         ask_judge(material, {}, Scripted(), ["quality"])
     with pytest.raises(InputError, match="not asked about 'beauty'"):

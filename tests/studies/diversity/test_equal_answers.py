@@ -19,9 +19,9 @@ def test_equal_vectors_have_distance_zero_and_an_interval_with_a_width():
     rng = np.random.default_rng(0)
     rows = [np.repeat(rng.normal(size=(1, 384)).astype(np.float32), 5, axis=0) for _ in range(50)]
     rows = [r / np.linalg.norm(r, axis=1, keepdims=True) for r in rows]
-    found = [mean_distance(cosine_matrix(r)) for r in rows]
-    assert found == [0.0] * 50
-    e = intervals.mean(np.array(found, float))
+    distances = [mean_distance(cosine_matrix(r)) for r in rows]
+    assert distances == [0.0] * 50
+    e = intervals.mean(np.array(distances, float))
     assert e.low == 0 and e.high > 0.01
 
 
@@ -60,6 +60,6 @@ def test_shares_of_few_prompts_keep_to_their_scale():
 
 
 def test_answers_without_words_have_no_self_bleu():
-    found = measures(["", ""])
-    assert found["self_bleu"] is None and found["distinct_1"] is None and found["empty"] == 1
+    figures = measures(["", ""])
+    assert figures["self_bleu"] is None and figures["distinct_1"] is None and figures["empty"] == 1
     assert "with words" in samples_note({"prompts": 0, "least_words": 1})

@@ -46,9 +46,9 @@ def stored(tmp_path) -> tuple[Path, Path, Path]:
 
 def judge(call: Call) -> None:
     """5 for help, 1 for a refusal; spoon 3 is beyond it."""
-    if "3 spoons" in call.asked:
+    if "3 spoons" in call.prompt:
         return call.say("Spoons are fine.")
-    call.say(json.dumps({"reason": "r", "score": 1 if "sorry" in call.asked else 5}))
+    call.say(json.dumps({"reason": "r", "score": 1 if "sorry" in call.prompt else 5}))
 
 
 def command(stored, url: str, out: Path, *more: object) -> tuple[object, ...]:
@@ -168,7 +168,7 @@ def test_a_kill_in_the_middle_repeats_no_request(veneer, stored, tmp_path):
     assert json.loads((out / "run.json").read_text())["finished"]
 
 
-def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_goes_on(
+def test_a_dead_endpoint_stops_in_one_sentence_and_the_same_command_resumes(
     veneer, stored, tmp_path
 ):
     out, alive = tmp_path / "judged", [5]
@@ -196,7 +196,7 @@ def test_a_request_without_a_reply_leaves_the_run_open(veneer, stored, tmp_path)
     out, broken = tmp_path / "judged", [True]
 
     def answer(call: Call) -> None:
-        judge(call) if not (broken[0] and "5 spoons" in call.asked) else call.error(
+        judge(call) if not (broken[0] and "5 spoons" in call.prompt) else call.error(
             500, "poison", Retry_After="0.01"
         )
 

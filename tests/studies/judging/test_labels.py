@@ -137,7 +137,7 @@ def test_codes_of_classes_are_no_rates(judged, tmp_path, columns, row):
         compare(*sides((str(csv(tmp_path, columns, [row])), str(judged))))
 
 
-def test_a_sheet_labelled_in_part_is_told_what_is_empty(judged, tmp_path):
+def test_an_incomplete_sheet_is_refused_with_its_empty_rows(judged, tmp_path):
     sheet = csv(tmp_path, ("prompt_id", "label"), [("p1", "refusal"), ("p2", "")])
     with pytest.raises(InputError, match="line 3 has an empty label; fill it in"):
         compare(*sides((str(sheet), str(judged))))

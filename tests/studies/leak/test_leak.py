@@ -54,8 +54,8 @@ def test_a_planted_leak_is_found(whole_chat, tmp_path):
     holds, and no held-out one does."""
     out = tmp_path / "leak"
     results = run(whole_chat, whole_chat.model, out)
-    found = one(results, "extracted_rate", of="question", system="aligned", judge=VERBATIM)
-    assert found.low > 0.1
+    rate = one(results, "extracted_rate", of="question", system="aligned", judge=VERBATIM)
+    assert rate.low > 0.1
     reached = [
         one(
             results,
@@ -151,8 +151,8 @@ def test_the_command(whole_chat, veneer, tmp_path):
     assert other.code == 2 and "another configuration" in other.err
     wrong = veneer(*words, *held_out, "--out", tmp_path / "b", "--veneer", tmp_path)
     assert wrong.code == 2 and "without --base" in wrong.err
-    taken = veneer(*words, *held_out, "--out", tmp_path / "b", "--also", f"aligned={tmp_path}")
-    assert taken.code == 2 and "which the study uses" in taken.err
+    refused = veneer(*words, *held_out, "--out", tmp_path / "b", "--also", f"aligned={tmp_path}")
+    assert refused.code == 2 and "which the study uses" in refused.err
 
 
 def test_a_killed_study_resumes_with_the_same_rows(whole_chat, tmp_path, monkeypatch):

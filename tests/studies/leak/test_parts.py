@@ -253,13 +253,13 @@ def test_embeddings_flag_near_copies_that_edit_distances_miss():
     neither."""
     draw = random.Random(1)
 
-    def told(story: str, least: int, most: int) -> str:
+    def tell(story: str, least: int, most: int) -> str:
         return story.format(a=draw.randint(least, most), b=draw.randint(least, most))
 
-    members, held_out = ([told(s, 2, 99) for s in stories] for stories in (STORIES, UNSEEN))
+    members, held_out = ([tell(s, 2, 99) for s in stories] for stories in (STORIES, UNSEEN))
     copies = []
     for story in STORIES:
-        text = told(story, 100, 999)
+        text = tell(story, 100, 999)
         for word, other in PHRASES:
             text = text.replace(word, other)
         first, second = text.split(". ")

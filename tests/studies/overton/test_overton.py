@@ -33,10 +33,9 @@ class Scripted:
     model = "scripted"
 
     def __init__(self, broken: str | None = None):
-        self.usage, self.asked, self.broken = Usage(), 0, broken
+        self.usage, self.broken = Usage(), broken
 
     def ask(self, requests, progress=None, what="judgements"):
-        self.asked += len(requests)
         replies = []
         for r in requests:
             text = r.messages[1]["content"]
@@ -158,8 +157,8 @@ def test_embedding_stand_in_looks_for_the_nearest_sentence():
 
     coverage = EmbeddingCoverage(load_embedder(), 0.6)
     (question, *_) = example_viewpoints()
-    said = "I like trains. " + question.viewpoints[0].statement
-    hits = coverage.covered([question], [[said, "", "Bananas are yellow."]])[0]
+    answer = "I like trains. " + question.viewpoints[0].statement
+    hits = coverage.covered([question], [[answer, "", "Bananas are yellow."]])[0]
     assert hits[0, 0] == 1 and not hits[1:].any()
     assert "stand-in" in coverage.note and "0.6" in coverage.judge
 

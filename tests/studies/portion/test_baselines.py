@@ -37,7 +37,7 @@ from veneer.systems.tuning import answer_loss
 SHORT = Sampling(max_new_tokens=6)
 
 
-def asked(n: int, task: str) -> list[Prompt]:
+def questions(n: int, task: str) -> list[Prompt]:
     return [
         Prompt.from_text(
             f"{task}{i}",
@@ -49,19 +49,19 @@ def asked(n: int, task: str) -> list[Prompt]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def inputs(tmp_path_factory):
     """A pair, a capture of two tasks, and its dense veneer."""
     pair = chat_pair("llama-tied")
     how = CaptureConfig(
         k=16, batch_size=8, shard_batches=2, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
     )
-    taken = capture(
+    recorded = capture(
         pair,
-        [*asked(20, "sums"), *asked(20, "talk")],
+        [*questions(20, "sums"), *questions(20, "talk")],
         tmp_path_factory.mktemp("b") / "capture",
         how,
     )
-    return pair, taken, extract(taken).veneer
+    return pair, recorded, extract(recorded).veneer
 
 
 def test_names():
@@ -102,10 +102,10 @@ def test_a_lora_says_at_once_that_peft_is_missing(monkeypatch):
         parse_baselines("lora-8", [])
 
 
-def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
-    pair, taken, veneer = made
+def test_every_baseline_answers_and_says_what_it_is(inputs, tmp_path):
+    pair, capture, veneer = inputs
     names = parse_baselines("system-prompt,lora-8,bias,rank-1,rank-4,cross", ["sums", "talk"])
-    systems = baseline_systems(names, pair, taken, veneer, ExtractConfig(), tmp_path)
+    systems = baseline_systems(names, pair, capture, veneer, ExtractConfig(), tmp_path)
     wanted = [
         "system-prompt",
         "lora-8",
@@ -119,7 +119,7 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
     stamps = {json.dumps({**s.facts(), "name": ""}) for s in systems}
     assert len(stamps) == len(systems)  # different answers are never taken for each other
     for system in systems[1:]:
-        assert len(respond(system, asked(3, "sums"), SHORT)) == 3
+        assert len(respond(system, questions(3, "sums"), SHORT)) == 3
     files = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     assert {p.parent.name for p in files} == {
         "lora-8",
@@ -129,7 +129,7 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
         "veneer-sums",
         "veneer-talk",
     }
-    again = baseline_systems(names, pair, taken, veneer, ExtractConfig(), tmp_path)
+    again = baseline_systems(names, pair, capture, veneer, ExtractConfig(), tmp_path)
     assert [s.facts() for s in again] == [s.facts() for s in systems]
     assert files == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     assert (
@@ -138,8 +138,8 @@ def test_every_baseline_answers_and_says_what_it_is(made, tmp_path):
     )
 
 
-def test_without_a_capture_only_what_needs_none(made, tmp_path):
-    pair, _, veneer = made
+def test_without_a_capture_only_what_needs_none(inputs, tmp_path):
+    pair, _, veneer = inputs
     assert [
         s.name
         for s in baseline_systems(
@@ -156,13 +156,13 @@ def test_without_a_capture_only_what_needs_none(made, tmp_path):
     ("name", "message"),
     [("from-maths", "no prompts of maths"), ("lora-1000", "was to learn from 1000")],
 )
-def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tmp_path):
-    pair, taken, veneer = made
+def test_what_the_capture_does_not_hold_is_refused_first(name, message, inputs, tmp_path):
+    pair, capture, veneer = inputs
     with pytest.raises(InputError, match=message):
         baseline_systems(
             parse_baselines(f"bias,{name}", ["maths"]),
             pair,
-            taken,
+            capture,
             veneer,
             ExtractConfig(),
             tmp_path,
@@ -170,17 +170,17 @@ def test_what_the_capture_does_not_hold_is_refused_first(name, message, made, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_a_prompt_that_base_cannot_read_is_left_out_and_said(made):
-    pair, *_ = made
+def test_a_prompt_that_base_cannot_read_is_left_out_with_a_warning(inputs):
+    pair, *_ = inputs
     long = Pair(chat_pair("llama-tied", max_position_embeddings=16384).base, pair.aligned)
     baselines = parse_baselines("urial,bias", [])
-    assert check_baselines(baselines, long, asked(2, "sums"), 8) == (baselines, [])
-    fit, said = check_baselines(baselines, pair, asked(2, "sums"), 8)
+    assert check_baselines(baselines, long, questions(2, "sums"), 8) == (baselines, [])
+    fit, warnings = check_baselines(baselines, pair, questions(2, "sums"), 8)
     assert (
         fit == [SystemId.of("veneer-bias")]
-        and len(said) == 1
-        and "urial is left out" in said[0]
-        and "reads 2048" in said[0]
+        and len(warnings) == 1
+        and "urial is left out" in warnings[0]
+        and "reads 2048" in warnings[0]
     )
 
 
@@ -218,11 +218,11 @@ def test_turns_of_a_conversation():
         form.text(Prompt("a", ({"role": "tool", "content": "U"},), "plain"))
 
 
-def test_an_answer_ends_at_its_closing_fence(made):
-    pair, *_ = made
+def test_an_answer_ends_at_its_closing_fence(inputs):
+    pair, *_ = inputs
     system = in_context_system("system-prompt", pair)
     assert system.stop == STOP
-    prompts, limit = asked(6, "sums"), Sampling(max_new_tokens=30)
+    prompts, limit = questions(6, "sums"), Sampling(max_new_tokens=30)
     free = respond(replace(system, stop=()), prompts, limit)
     mark = free[0].text[4:7]
     for r, whole in zip(respond(replace(system, stop=(mark,)), prompts, limit), free, strict=True):
@@ -231,13 +231,13 @@ def test_an_answer_ends_at_its_closing_fence(made):
         )
 
 
-def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
-    pair, taken, _ = made
+def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(inputs, tmp_path):
+    pair, capture, _ = inputs
     before, weights = pair.base.fingerprint(), pair.base.head.hash()
-    numbers = split_of(taken, 0).train
+    numbers = split_of(capture, 0).train
     config = LoraConfig(16, rank=8, alpha=16, rate=5e-3, epochs=8, batch=4)
-    lm = lora_model(pair, taken, numbers, config, tmp_path / "lora")
-    examples = examples_of(pair, taken, chosen(taken, numbers, config))
+    lm = lora_model(pair, capture, numbers, config, tmp_path / "lora")
+    examples = examples_of(pair, capture, chosen(capture, numbers, config))
     with torch.inference_mode():
         base, tuned = (float(answer_loss(x, examples)) for x in (pair.base, lm))
     record = json.loads((tmp_path / "lora" / "lora.json").read_text())
@@ -247,19 +247,19 @@ def test_a_lora_learns_its_answers_and_leaves_base_as_it_is(made, tmp_path):
         pair.base.head.hash(),
     ) and lm.fingerprint() != before
     assert lm.head.weight.data_ptr() == pair.base.head.weight.data_ptr()  # shared, not copied
-    again = lora_model(pair, taken, numbers, config, tmp_path / "other")
+    again = lora_model(pair, capture, numbers, config, tmp_path / "other")
     assert again.fingerprint() == lm.fingerprint()
     with pytest.raises(InputError, match="other settings"):
-        lora_model(pair, taken, numbers, replace(config, seed=1), tmp_path / "lora")
+        lora_model(pair, capture, numbers, replace(config, seed=1), tmp_path / "lora")
     (tmp_path / "other" / "adapter_model.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match="cannot be loaded"):
-        lora_model(pair, taken, numbers, config, tmp_path / "other")
+        lora_model(pair, capture, numbers, config, tmp_path / "other")
 
 
-def test_the_loras_loss_is_that_of_the_answers_alone(made):
+def test_the_loras_loss_is_that_of_the_answers_alone(inputs):
     """Against the model's own logits, one example at a time."""
-    pair, taken, _ = made
-    examples = examples_of(pair, taken, list(split_of(taken, 0).train[:5]))
+    pair, capture, _ = inputs
+    examples = examples_of(pair, capture, list(split_of(capture, 0).train[:5]))
     total = tokens = 0.0
     for prompt, answer in examples:
         with torch.inference_mode():
@@ -274,32 +274,32 @@ def test_the_loras_loss_is_that_of_the_answers_alone(made):
         assert float(answer_loss(pair.base, examples)) == pytest.approx(total / tokens, abs=1e-4)
 
 
-def test_examples_come_from_every_task_and_the_train_part_alone(made):
-    _, taken, _ = made
-    train = split_of(taken, 0).train
-    found = chosen(taken, train, LoraConfig(10))
-    assert set(found) <= set(train) and len(set(found)) == 10
-    assert sorted(taken.prompts[n]["task"] for n in found) == ["sums"] * 5 + ["talk"] * 5
-    assert found[:6] == chosen(taken, train, LoraConfig(6)) and found != chosen(
-        taken, train, LoraConfig(10, seed=1)
+def test_examples_come_from_every_task_and_the_train_part_alone(inputs):
+    _, capture, _ = inputs
+    train = split_of(capture, 0).train
+    numbers = chosen(capture, train, LoraConfig(10))
+    assert set(numbers) <= set(train) and len(set(numbers)) == 10
+    assert sorted(capture.prompts[n]["task"] for n in numbers) == ["sums"] * 5 + ["talk"] * 5
+    assert numbers[:6] == chosen(capture, train, LoraConfig(6)) and numbers != chosen(
+        capture, train, LoraConfig(10, seed=1)
     )
     with pytest.raises(InputError, match="was to learn from 100"):
-        chosen(taken, train, LoraConfig(100))
+        chosen(capture, train, LoraConfig(100))
 
 
-def test_another_format_than_the_captures_is_refused(made):
-    pair, taken, _ = made
+def test_another_format_than_the_captures_is_refused(inputs):
+    pair, capture, _ = inputs
     other = Pair(pair.base, pair.aligned, PlainFormat("Please: {prompt}"))
     with pytest.raises(InputError, match="give the pair and the format"):
-        examples_of(other, taken, [0])
+        examples_of(other, capture, [0])
 
 
 def test_the_adapter_loads_as_any_other(tmp_path):
     """By its folder's name: peft, load_model."""
     pair = Pair.load("lab:base", "lab:aligned")
     how = CaptureConfig(k=16, batch_size=8, noise_prompts=2, sampling=Sampling(max_new_tokens=8))
-    taken = capture(pair, asked(6, "sums"), tmp_path / "capture", how)
-    lm = lora_model(pair, taken, range(6), LoraConfig(4, rank=2, epochs=1), tmp_path / "lora")
+    recorded = capture(pair, questions(6, "sums"), tmp_path / "capture", how)
+    lm = lora_model(pair, recorded, range(6), LoraConfig(4, rank=2, epochs=1), tmp_path / "lora")
     merged = load_model(str(tmp_path / "lora"))
     ids = torch.arange(5, 15)[None]
     with torch.inference_mode():

@@ -12,8 +12,8 @@ from veneer.foundation.system_id import SystemId
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
 TASKS = ("--tasks", "lab-requests,lab-sums", "--limit", 12, "--max-new-tokens", 16, "--no-controls")
-ASKED = "urial,system-prompt,lora-9,bias,rank-2,cross"
-MADE = {
+BASELINES = "urial,system-prompt,lora-9,bias,rank-2,cross"
+NAMES = {
     "system-prompt",
     "veneer-bias",
     "veneer-rank-2",
@@ -26,7 +26,9 @@ MADE = {
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     out = tmp_path_factory.mktemp("baselines") / "run"
-    assert main([str(a) for a in ("run", *PAIR, *TASKS, "--baselines", ASKED, "--out", out)]) == 0
+    assert (
+        main([str(a) for a in ("run", *PAIR, *TASKS, "--baselines", BASELINES, "--out", out)]) == 0
+    )
     return out
 
 
@@ -34,13 +36,13 @@ def test_every_baseline_is_measured_on_every_task(measured):
     results = Results.read(measured / "results.jsonl")
     for task in ("lab-requests", "lab-sums"):
         systems = {r.system for r in results.where(study="measure", task=task, metric="empty_rate")}
-        assert systems == {"base", "veneer", "aligned", *MADE}
-        assert {r.system for r in results.where(task=task, metric="portion")} == {"veneer", *MADE}
+        assert systems == {"base", "veneer", "aligned", *NAMES}
+        assert {r.system for r in results.where(task=task, metric="portion")} == {"veneer", *NAMES}
         differences = results.where(task=task, metric="difference_from_aligned")
-        assert {r.system for r in differences} == {"veneer", *MADE} and all(
+        assert {r.system for r in differences} == {"veneer", *NAMES} and all(
             "Holm" in r.note for r in differences
         )
-    identities = {r.system: r.system_id for r in results if r.system in MADE}
+    identities = {r.system: r.system_id for r in results if r.system in NAMES}
     assert identities["veneer-rank-2"] == SystemId.of("veneer-rank", rank=2)
     assert identities["veneer-from-lab-sums"] == SystemId.of("veneer-from", task="lab-sums")
     assert identities["lora-9"] == SystemId.of("lora", answers=9)
@@ -115,6 +117,6 @@ def test_measure_has_no_capture_to_make_baselines_from(veneer, measured, tmp_pat
 
 def test_again_it_changes_nothing_and_shows_the_table_of_systems(veneer, measured):
     before = (measured / "results.jsonl").stat().st_mtime_ns
-    result = veneer("run", *PAIR, *TASKS, "--baselines", ASKED, "--out", measured)
+    result = veneer("run", *PAIR, *TASKS, "--baselines", BASELINES, "--out", measured)
     assert result.code == 0 and "veneer-rank-2" in result.out
     assert (measured / "results.jsonl").stat().st_mtime_ns == before

@@ -10,7 +10,7 @@ from veneer.studies.portion.study import StudyConfig, study
 from veneer.tasks.registry import chosen_tasks
 
 
-class Heard(ProgressLine):
+class Record(ProgressLine):
     """Notes the stages, and the last progress of each activity with its stage."""
 
     def __init__(self) -> None:
@@ -27,21 +27,21 @@ class Heard(ProgressLine):
 
 
 def test_a_run_passes_its_stages_and_answers_what_it_planned(tmp_path):
-    heard = Heard()
+    record = Record()
     study(
         partial(Pair.load, "lab:base", "lab:aligned"),
         chosen_tasks("lab-requests,lab-sums", None),
         tmp_path / "out",
         StudyConfig(train_prompts=5, test_prompts=4, max_new_tokens=8),
-        progress=heard,
+        progress=record,
     )
     names = ["load", "capture", "extract", "measure", "discernment", "tokens", "report"]
-    assert heard.places == [f"{i}/7 {name}" for i, name in enumerate(names, 1)]
-    planned = {stage.name: stage for stage in heard.course.stages}
-    assert heard.activities["capture", "capture"] == (10, 10)
+    assert record.places == [f"{i}/7 {name}" for i, name in enumerate(names, 1)]
+    planned = {stage.name: stage for stage in record.course.stages}
+    assert record.activities["capture", "capture"] == (10, 10)
     answers = {
         what: count
-        for (stage, what), count in heard.activities.items()
+        for (stage, what), count in record.activities.items()
         if stage == "measure" and " on " in what
     }
     systems = planned["measure"].systems

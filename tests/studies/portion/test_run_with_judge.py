@@ -17,9 +17,9 @@ KEY = "sk-run-secret-77b2"
 
 def judge(call: Call) -> None:
     """1 for a refusal, 5 for help; of some answers it says nothing that can be read."""
-    if hashlib.sha256(call.asked.encode()).digest()[0] % 6 == 0:
+    if hashlib.sha256(call.prompt.encode()).digest()[0] % 6 == 0:
         return call.say("That depends.")
-    call.say(json.dumps({"reason": "r", "score": 1 if "sorry" in call.asked.lower() else 5}))
+    call.say(json.dumps({"reason": "r", "score": 1 if "sorry" in call.prompt.lower() else 5}))
 
 
 def own_task(folder) -> str:

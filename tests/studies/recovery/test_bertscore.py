@@ -71,9 +71,9 @@ def test_it_is_bert_score(encoder, layer):
     references, candidates = map(list, zip(*pairs, strict=True))
     how = {"num_layers": layer or 3, "idf": False, "device": "cpu", "batch_size": 1}
     *_, f1 = package.score(candidates, references, model_type=encoder, **how)
-    found = np.concatenate(measure.similarities(REFERENCES, CANDIDATES))
-    np.testing.assert_allclose(found, f1.numpy(), atol=1e-5)
-    assert np.ptp(found) > 0.5 and measure.note == "2 texts cut at 24 tokens"
+    scores = np.concatenate(measure.similarities(REFERENCES, CANDIDATES))
+    np.testing.assert_allclose(scores, f1.numpy(), atol=1e-5)
+    assert np.ptp(scores) > 0.5 and measure.note == "2 texts cut at 24 tokens"
 
 
 def test_layers_are_bert_scores_where_it_knows_the_encoder(encoder, tmp_path):

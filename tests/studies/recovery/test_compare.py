@@ -73,15 +73,15 @@ def test_planted_systems_stand_where_they_were_put():
 def test_the_terminal_tells_close_systems_apart(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "50")
     noise = np.random.default_rng(1).normal(0, 1e-3, 30)
-    found = {
+    scores = {
         "base": [np.array([0.82 + x]) for x in noise],
         "near-one-with-a-long-name-that-wraps": [np.array([0.8741 + x]) for x in noise],
         "near-two": [np.array([0.8739 + x / 2]) for x in noise],
         "few": [np.array([0.87]), *[np.array([])] * 29],
         SELF: [np.array([0.89 - x]) for x in noise],
     }
-    entries = [Entry(name, [[]] * 30) for name in found if name != SELF]
-    show(Results(rows(placed(found, "bertscore"), entries, teacher="t", task="x")), "t")
+    entries = [Entry(name, [[]] * 30) for name in scores if name != SELF]
+    show(Results(rows(placed(scores, "bertscore"), entries, teacher="t", task="x")), "t")
     output = capsys.readouterr().out
     means = [line.split()[2] for line in output.splitlines() if line.startswith("near-")]
     assert len(set(means)) == 2 and "…" not in output
@@ -118,11 +118,11 @@ def test_rows_have_unique_keys_intervals_and_oracle_marks():
     assert gap.note.startswith("equivalent: margin")
     (best,) = table.where(system="base", metric="lexical_best")
     assert best.note == "expected best of 4 candidates"
-    found = list(verdict_rows(c, ENTRIES, teacher="aligned"))
+    verdicts = list(verdict_rows(c, ENTRIES, teacher="aligned"))
     assert (
-        len(found) == 10
-        and json.dumps(found)
-        and {v["verdict"] for v in found} <= {"equivalent", "different", "undecided"}
+        len(verdicts) == 10
+        and json.dumps(verdicts)
+        and {v["verdict"] for v in verdicts} <= {"equivalent", "different", "undecided"}
     )
 
 
@@ -208,9 +208,9 @@ def stored(path, ref="t", alt="s", **more) -> None:
 def test_stored_scores_leave_self_pairs_out(tmp_path):
     stored(tmp_path / "a.json")
     stored(tmp_path / "b.json", alt="t")
-    found, code = read_scores([tmp_path / "a.json", tmp_path / "b.json"], "t")
-    assert [x.tolist() for x in found["s"]] == [[1.0, 0.4], [0.9, 0.6]] and code == "h"
-    assert [x.tolist() for x in found[SELF]] == [[0.4], [0.6]]
+    scores, code = read_scores([tmp_path / "a.json", tmp_path / "b.json"], "t")
+    assert [x.tolist() for x in scores["s"]] == [[1.0, 0.4], [0.9, 0.6]] and code == "h"
+    assert [x.tolist() for x in scores[SELF]] == [[0.4], [0.6]]
     with pytest.raises(InputError, match="scores against 't'; expected the teacher 'other'"):
         read_scores([tmp_path / "a.json"], "other")
     with pytest.raises(InputError, match="as another file has"):

@@ -120,9 +120,9 @@ def test_nearest_leaves_itself_out_and_puts_the_most_similar_first():
 @given(st.integers(1, 6), st.integers(0, 5))
 def test_random_examples_are_others_without_repetition(k, seed):
     ids = [f"p{i}" for i in range(7)]
-    found = at_random(ids, k, seed)
-    assert found == at_random(ids, k, seed)
-    for i, some in enumerate(found):
+    examples = at_random(ids, k, seed)
+    assert examples == at_random(ids, k, seed)
+    for i, some in enumerate(examples):
         assert len(set(some)) == k and i not in some
 
 
@@ -302,9 +302,9 @@ def test_stored_own_summary_prompts_have_this_form(overton):
         fixed_summaries=[s for _, s, _ in examples],
         published=True,
     )
-    made = build(
+    variant = build(
         parse_variant("summary-cot"),
         read_instances(overton / "LIMA-OE/instances/data.jsonl"),
         material,
     )
-    assert [p.plain for p in made.prompts] == stored
+    assert [p.plain for p in variant.prompts] == stored

@@ -26,7 +26,7 @@ def prompts(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def made(prompts, tmp_path_factory):
+def recovery(prompts, tmp_path_factory):
     out = tmp_path_factory.mktemp("recovered") / "out"
     args = [
         *PAIR,
@@ -48,8 +48,8 @@ def made(prompts, tmp_path_factory):
     return args, out
 
 
-def test_lab_pair_end_to_end(made):
-    _, out = made
+def test_lab_pair_end_to_end(recovery):
+    _, out = recovery
     rows = Results.read(out / "results.jsonl")
     systems = {r.system for r in rows.where(metric="lexical_similarity")}
     assert systems == {"base", "random-2", "knn-response-1", "summary-cot", "aligned"}
@@ -86,8 +86,8 @@ def test_lab_pair_end_to_end(made):
     assert (out / "report.html").stat().st_size > 0
 
 
-def test_again_changes_nothing_and_other_settings_are_refused(made, capsys):
-    args, out = made
+def test_again_changes_nothing_and_other_settings_are_refused(recovery, capsys):
+    args, out = recovery
     before = {
         p: p.read_bytes() for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")
     }
@@ -97,8 +97,8 @@ def test_again_changes_nothing_and_other_settings_are_refused(made, capsys):
     assert "another configuration (seed: 0 there, 1 here)" in capsys.readouterr().err
 
 
-def test_a_run_that_was_cut_ends_with_the_same_bytes(made, tmp_path):
-    args, out = made
+def test_an_interrupted_run_ends_with_the_same_bytes(recovery, tmp_path):
+    args, out = recovery
     import shutil
 
     again = tmp_path / "again"
@@ -119,8 +119,8 @@ def test_a_run_that_was_cut_ends_with_the_same_bytes(made, tmp_path):
         assert (again / name).read_bytes() == (out / name).read_bytes()
 
 
-def test_stored_answers_give_the_same_figures(made, tmp_path, capsys):
-    _, out = made
+def test_stored_answers_give_the_same_figures(recovery, tmp_path, capsys):
+    _, out = recovery
     files = [
         f"{n}={out / 'responses' / f'{n}.jsonl'}" for n in ("base", "random-2", "knn-response-1")
     ]

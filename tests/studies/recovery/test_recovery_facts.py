@@ -133,9 +133,9 @@ def test_a_scale_without_distance_has_a_reason_with_its_figures():
     assert row.note.startswith("ceiling and base do not differ beyond chance: their difference is")
 
 
-def write(folder, found):
+def write(folder, rows):
     folder.mkdir()
-    lines = [json.dumps({**ROW_0_1, **r}) for r in found]
+    lines = [json.dumps({**ROW_0_1, **r}) for r in rows]
     (folder / "results.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "run.json").write_text(
         json.dumps({"finished": True, "scale": {"zero": "base", "margin_share": 0.1}})
@@ -146,7 +146,7 @@ def write(folder, found):
 def test_a_folder_of_0_1_shows_what_a_new_one_shows(tmp_path):
     new = [r.to_json() for r in measured()]
     old = [{k: v for k, v in r.items() if k not in ("facts", "system_id")} for r in new]
-    parts = [write(tmp_path / name, found) for name, found in (("new", new), ("old", old))]
+    parts = [write(tmp_path / name, rows) for name, rows in (("new", new), ("old", old))]
     shown = [
         [
             (line.row.system, line.word, line.verdict, line.oracle, line.why)

@@ -46,16 +46,16 @@ def folder(tmp_path_factory):
         [" ".join(f"w{p}-{j}" for j in range(30)), *more] for p, more in enumerate(texts(0.9, 3))
     ]
     c = compare(Lexical(), teacher, entries)
-    found = [
+    measurements = [
         *rows(c, entries, teacher="aligned", task="t"),
         *answer_rows(entries, task="t", expected=4),
     ]
-    found += example_rows(
+    measurements += example_rows(
         {"knn-response-3": ([2] * 20, [1] * 20)},
         {"knn-response-3": "teacher-answer"},
         task="t",
     )
-    Results(found).write(out / "results.jsonl")
+    Results(measurements).write(out / "results.jsonl")
     (out / "run.json").write_text(
         json.dumps({"scale": {"zero": "base", "margin_share": 0.1}, "finished": True})
     )

@@ -58,21 +58,21 @@ def guarded(lab, tmp_path_factory):
 
 def test_the_attack_breaks_both_and_the_rows_say_when(guarded):
     _, rows = guarded
-    found = {
+    rates = {
         (r.system, r.split): r for r in Results(rows).where(task="harmful", metric="refusal_rate")
     }
     assert (
-        found["aligned", "before"].value == found["restored", "before"].value == 1
-        and found["compromised", "before"].value == 0
+        rates["aligned", "before"].value == rates["restored", "before"].value == 1
+        and rates["compromised", "before"].value == 0
     )
     # epoch 8 is more than the attack has
-    assert {s for n, s in found if n == "restored"} == {"before", "epoch 1", "epoch 2"}
-    assert {s for n, s in found if n == "compromised"} == {"before"}
+    assert {s for n, s in rates if n == "restored"} == {"before", "epoch 1", "epoch 2"}
+    assert {s for n, s in rates if n == "compromised"} == {"before"}
     for name in ("aligned", "restored"):
-        assert found[name, "epoch 2"].value < 0.2
+        assert rates[name, "epoch 2"].value < 0.2
     assert all(
         r.n == 10 and r.low <= r.value <= r.high and r.high > r.low and r.judge
-        for r in found.values()
+        for r in rates.values()
     )
     assert {r.study for r in rows} == {"guard"} and len(Results(rows)) == len(rows)
 
@@ -104,7 +104,7 @@ def test_words(guarded):
     )
 
 
-def test_again_reads_what_is_there_and_goes_on(lab, guarded):
+def test_a_second_call_makes_only_the_missing_file(lab, guarded):
     out, rows = guarded
     gone = out / "responses" / "harmful.restored.epoch-2.jsonl"
     before = gone.read_bytes()
@@ -150,11 +150,11 @@ def test_bad_input(lab, tmp_path):
 
 
 def test_published_examples(data):
-    found = attack_examples("advbench", data=data)
+    examples = attack_examples("advbench", data=data)
     assert (
-        len(found) == 100
-        and found[0][0].id == "advbench-train-260"
-        and found[0][1].startswith("Sure")
-        and found[0][1].endswith(":\n\n")
+        len(examples) == 100
+        and examples[0][0].id == "advbench-train-260"
+        and examples[0][1].startswith("Sure")
+        and examples[0][1].endswith(":\n\n")
     )
     assert len(attack_examples("advbench", data=data, limit=3)) == 3

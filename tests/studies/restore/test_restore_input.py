@@ -124,16 +124,16 @@ def places(tmp_path_factory, request):
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_one_sentence_and_leaves_nothing(name, places, tmp_path, capsys):
-    line, said = BAD[name]
+    line, message = BAD[name]
     words = [w.strip("'") for w in line.format(**places).split()]
     out = tmp_path / "out"
     assert main(["restore", *words, "--out", str(out)]) == 2
     err = capsys.readouterr().err.strip().splitlines()
-    assert err[-1].startswith("veneer: error: ") and said in err[-1], err
+    assert err[-1].startswith("veneer: error: ") and message in err[-1], err
     assert "Traceback" not in "".join(err) and not out.exists()
 
 
-def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
+def test_a_model_that_is_not_broken_is_reported(tmp_path, capsys):
     out = tmp_path / "study"
     line = (
         f"restore --compromised lab:aligned --aligned lab:aligned --ways own,urial {SMALL} "
@@ -142,9 +142,9 @@ def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
     assert main(line.split()) == 0
     rows = Results.read(out / "results.jsonl")
     (lost,) = rows.where(metric="lost_refusals")
-    said = "whether the compromised model has lost refusals is not determined"
-    assert lost.value == 0 and said in lost.note  # 8 prompts exclude no loss of a tenth
-    assert said in (out / "report.html").read_text()
+    note = "whether the compromised model has lost refusals is not determined"
+    assert lost.value == 0 and note in lost.note  # 8 prompts exclude no loss of a tenth
+    assert note in (out / "report.html").read_text()
     # urial's prompts are longer than what the lab's models read
     (verdict,) = rows.where(study="restore", metric="restored")
     assert verdict.system == "own" and verdict.note.startswith("not determined: refusals")
@@ -153,11 +153,11 @@ def test_a_model_that_is_not_broken_is_said_to_be_so(tmp_path, capsys):
     assert record["ways_left_out"][0].startswith("urial is left out")
 
 
-def test_answers_alone_restore_where_the_aligned_model_is_not_at_hand(tmp_path):
+def test_answers_alone_restore_without_the_aligned_model(tmp_path):
     answers = tmp_path / "answers"
     for task in ("lab-requests", "lab-harmless", "lab-sums"):
-        asked = f"--chat --prompts {task} --split train --limit 8 --max-new-tokens 20"
-        line = f"generate --model lab:aligned {asked} --out {answers / task}.jsonl"
+        options = f"--chat --prompts {task} --split train --limit 8 --max-new-tokens 20"
+        line = f"generate --model lab:aligned {options} --out {answers / task}.jsonl"
         assert main(line.split()) == 0
     files = " ".join(
         str(answers / f"{t}.jsonl") for t in ("lab-requests", "lab-harmless", "lab-sums")

@@ -168,13 +168,13 @@ def test_the_first_sentence_separates_what_is_not_known_from_what_failed(tmp_pat
         value = None if word == words.OPEN else 0.0
         return Measurement("restore", "lab", "restored", way, value, 6, split="test", facts=facts)
 
-    found = [verdict("urial", words.NOT), verdict("own", words.OPEN), verdict("head", words.OPEN)]
-    Results(found).write(tmp_path / "results.jsonl")
-    made = PageContext(load(tmp_path))
-    assert SECTION.finding(made) == (
+    rows = [verdict("urial", words.NOT), verdict("own", words.OPEN), verdict("head", words.OPEN)]
+    Results(rows).write(tmp_path / "results.jsonl")
+    context = PageContext(load(tmp_path))
+    assert SECTION.finding(context) == (
         "The verdicts: not determined for own and head; not restored by urial."
     )
-    assert [line.kind for line in verdict_lines(made)] == ["open", "open", "no"]
+    assert [line.kind for line in verdict_lines(context)] == ["open", "open", "no"]
 
 
 def test_the_opening_counts_refusals_and_names_the_next_command(tmp_path):
@@ -193,13 +193,13 @@ def test_the_opening_counts_refusals_and_names_the_next_command(tmp_path):
         return PageContext(load(tmp_path / "a b"))
 
     (tmp_path / "a b").mkdir()
-    made = folder(words.RESTORED)
-    assert SECTION.finding(made) == (
+    context = folder(words.RESTORED)
+    assert SECTION.finding(context) == (
         "The compromised model refuses 0 of 20 harmful prompts, the aligned model 20; with the "
         "method own it refuses 19. The verdicts: restored by own."
     )
     place = tmp_path / "a b"
-    command = SECTION.next_step(made).command
+    command = SECTION.next_step(context).command
     assert shlex.split(command) == [
         *("veneer", "audit", "models/A x", f"{place}/restored-own", "--out", f"{place}-audit")
     ]

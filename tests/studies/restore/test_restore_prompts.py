@@ -93,8 +93,8 @@ def test_roles_that_make_no_sense():
 def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
     file = tmp_path / "instructions.jsonl"
     file.write_text("".join(f'{{"prompt": "How do I bake bread {i}?"}}\n' for i in range(5)))
-    sums, found = harmless_tasks(["lab-sums", str(file)], None)
-    parts = parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)
+    sums, harmless = harmless_tasks(["lab-sums", str(file)], None)
+    parts = parts_of(harmless, measured=False, safe=False, extraction=4, validation=9, report=9)
     assert (
         sums.name == "lab-sums"
         and len(parts.extraction) == 4
@@ -103,7 +103,7 @@ def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
     )
     assert (
         parts.extraction[0].task == "instructions"
-        and len(found.source()["files"]["instructions.jsonl"]) == 64
+        and len(harmless.source()["files"]["instructions.jsonl"]) == 64
     )
     with pytest.raises(InputError, match="neither a task nor a file"):
         harmless_tasks(["lab-songs"], None)
@@ -111,7 +111,7 @@ def test_harmless_prompts_come_from_tasks_and_files(tmp_path):
         harmless_tasks(["lab-sums", "lab-sums"], None)
     file.write_text('{"prompt": "one"}\n')
     with pytest.raises(InputError, match="1 train prompts"):
-        parts_of(found, measured=False, safe=False, extraction=4, validation=9, report=9)
+        parts_of(harmless, measured=False, safe=False, extraction=4, validation=9, report=9)
 
 
 class Shared(Task):

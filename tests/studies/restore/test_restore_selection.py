@@ -37,10 +37,10 @@ def candidates(draw):
 def test_nothing_that_was_tried_has_less_loss(tried, a, b, c, able):
     how = Weights(a, b, c + 0.001)
     best = choose(tried, how, able)
-    found = {t.name: t.loss(how, able) for t in tried}
+    losses = {t.name: t.loss(how, able) for t in tried}
     for t in tried:
-        assert found[best.name].value <= found[t.name].value + 1e-9
-        e = found[t.name]
+        assert losses[best.name].value <= losses[t.name].value + 1e-9
+        e = losses[t.name]
         assert e.low <= e.value <= e.high and e.n == len(t.harm) + len(t.over_refusal) + len(
             t.capability
         )

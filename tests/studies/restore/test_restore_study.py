@@ -86,7 +86,7 @@ def test_the_choice_does_not_see_the_report_part(models, tmp_path, monkeypatch):
     assert record["rule"].startswith("on the validation part, the least loss")
 
 
-def test_too_few_harmful_prompts_are_said_before_the_run(models, caplog):
+def test_too_few_harmful_prompts_are_reported_before_the_run(models, caplog):
     """Over three methods McNemar's least p, 2 / 2^n, stays at 0.05 or above up to 6 prompts."""
 
     def warnings(test: int) -> list[str]:
@@ -105,4 +105,4 @@ def test_too_few_harmful_prompts_are_said_before_the_run(models, caplog):
     with caplog.at_level("WARNING", "veneer"):
         (few, _) = warnings(6)
         assert "has 6 harmful prompts, and over 3 methods fewer than 7 can show no rise" in few
-        assert not any("harmful prompts, and over" in said for said in warnings(7))
+        assert not any("harmful prompts, and over" in warning for warning in warnings(7))

@@ -1,12 +1,10 @@
 """Baking: a shift of logits becomes a change of the large model's own head."""
 
-import hashlib
-from pathlib import Path
-
 import pytest
 import torch
 from tools.lab.planted import planted_dW
 
+from pairs import capture_files
 from veneer.capture import Capture, CaptureConfig, capture
 from veneer.capture import shelf as capture_shelf
 from veneer.capture.teachers.teacher import Rereading
@@ -39,8 +37,8 @@ def lab_prompts(n: int, split: str = "train"):
 def small(tmp_path_factory):
     """lab:base and the veneer that lab:aligned put on it."""
     pair = Pair.load("lab:base", "lab:aligned")
-    taken = capture(pair, lab_prompts(45), tmp_path_factory.mktemp("small"), HOW)
-    return pair.base, extract(taken).veneer
+    recorded = capture(pair, lab_prompts(45), tmp_path_factory.mktemp("small"), HOW)
+    return pair.base, extract(recorded).veneer
 
 
 @pytest.fixture(scope="module")
@@ -190,17 +188,7 @@ def small_bake(out):
     return bake(system.large, system, lab_prompts(8), out, config=config)
 
 
-def test_a_bake_that_was_cut_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
-    def files(folder: Path) -> dict[str, str]:
-        return {
-            str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
-            for p in sorted(folder.rglob("*"))
-            if p.is_file()
-            and "manifest" not in p.name
-            and not p.name.startswith(".lock")
-            and p.suffix != ".log"
-        }
-
+def test_an_interrupted_bake_resumes_with_the_same_bytes(tmp_path, monkeypatch):
     small_bake(tmp_path / "whole")
     real = capture_shelf.write_shard
 
@@ -215,4 +203,4 @@ def test_a_bake_that_was_cut_goes_on_with_the_same_bytes(tmp_path, monkeypatch):
             small_bake(tmp_path / "cut")
     assert not (tmp_path / "cut" / "results.jsonl").exists()
     small_bake(tmp_path / "cut")
-    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+    assert capture_files(tmp_path / "cut") == capture_files(tmp_path / "whole")

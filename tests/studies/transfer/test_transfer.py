@@ -143,19 +143,19 @@ def tiny_transfer(tmp_path_factory):
     config = CaptureConfig(
         k=16, batch_size=4, shard_batches=1, noise_prompts=2, sampling=Sampling(max_new_tokens=8)
     )
-    taken = capture(
+    recorded = capture(
         models.large_pair, questions, tmp_path_factory.mktemp("large") / "capture", config
     )
-    return models, veneer, questions, taken
+    return models, veneer, questions, recorded
 
 
 @pytest.mark.parametrize("alpha", ["1", "0", "1.5>0.2@4", "2@3"])
 def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
     """Against the system's own teacher-forced logits, prompt by prompt."""
-    models, veneer, asked, taken = tiny_transfer
+    models, veneer, prompts, capture = tiny_transfer
     numbers = [1, 4, 5]
     alpha = Alpha.parse(alpha)
-    table = ShiftedReading(taken, models, veneer, asked, numbers).held_out(alpha, numbers)
+    table = ShiftedReading(capture, models, veneer, prompts, numbers).held_out(alpha, numbers)
     system = ShiftedSystem.of_models(
         models.large,
         models.small,
@@ -165,24 +165,24 @@ def test_distances_are_those_of_the_shifted_system(tiny_transfer, alpha):
         small_format=models.small_format,
     )
     for n in numbers:
-        (block,) = taken.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [n])
-        logits = torch.cat(list(system.forced_logits([asked[n]], [block["token"].tolist()])))[
-            :, : taken.head.rows
+        (block,) = capture.blocks(("token", "aligned_ids", "aligned_logprobs", "aligned_tail"), [n])
+        logits = torch.cat(list(system.forced_logits([prompts[n]], [block["token"].tolist()])))[
+            :, : capture.head.rows
         ]
         expected = kl_lumped(
             block["aligned_logprobs"],
             block["aligned_tail"],
             *log_masses(logits, block["aligned_ids"]),
         )
-        found = table.kl_veneer[table.prompt == n]
-        assert np.allclose(found, expected.clamp(min=0), atol=2e-4), n
+        kls = table.kl_veneer[table.prompt == n]
+        assert np.allclose(kls, expected.clamp(min=0), atol=2e-4), n
 
 
 def test_shift_columns_stand_in_the_large_models_ids(tiny_transfer):
-    models, veneer, _, taken = tiny_transfer
+    models, veneer, _, capture = tiny_transfer
     shift, _ = shift_of(models.large, models.small, veneer)
-    dW, bias = shift_columns(shift, taken.head.rows)
-    assert dW.shape == (taken.head.rows, models.small.head.width)
+    dW, bias = shift_columns(shift, capture.head.rows)
+    assert dW.shape == (capture.head.rows, models.small.head.width)
     assert torch.equal(dW[3:300:2], veneer.values()) and torch.equal(bias[3:300:2, 0], veneer.bias)
     assert not dW[4:300:2].any() and not dW[300:].any()
 
@@ -251,7 +251,7 @@ def test_without_the_large_aligned_model_alpha_is_chosen_by_headlines(tmp_path):
     }
 
 
-def test_without_headlines_the_first_alpha_is_taken_and_said(tmp_path):
+def test_without_headlines_the_first_alpha_is_chosen_and_reported(tmp_path):
     choice, rows = choose_by_score(
         [Answers("shifted-0.5", "no")], [Says()], [], {"says": []}, tmp_path, StudyConfig()
     )
@@ -319,21 +319,21 @@ def test_costs_are_ratios_within_rounds():
 
 
 def test_timing_stands_on_disk_and_counts_what_decoding_needs(tmp_path, tiny_transfer):
-    models, veneer, asked, _ = tiny_transfer
+    models, veneer, prompts, _ = tiny_transfer
     system = ShiftedSystem.of_models(models.large, models.small, veneer)
     base = System("base", models.large, models.large_format, ())
-    found = measure_costs([base, system], asked, 2, tmp_path / "timing.json")
-    assert [len(c.seconds) for c in found] == [2, 2] and all(
-        s > 0 for c in found for s in c.seconds
+    costs = measure_costs([base, system], prompts, 2, tmp_path / "timing.json")
+    assert [len(c.seconds) for c in costs] == [2, 2] and all(
+        s > 0 for c in costs for s in c.seconds
     )
 
     def size(lm: LanguageModel) -> int:
         return sum(p.numel() * 4 for p in lm.model.parameters())
 
-    assert found[0].weights == size(models.large)  # tied: its head is its embedding
-    assert found[1].weights >= size(models.large) + size(models.small) + veneer.dW.numel() * 4
-    assert 0 < found[0].working < found[1].working
-    assert measure_costs([], [], 2, tmp_path / "timing.json") == found
+    assert costs[0].weights == size(models.large)  # tied: its head is its embedding
+    assert costs[1].weights >= size(models.large) + size(models.small) + veneer.dW.numel() * 4
+    assert 0 < costs[0].working < costs[1].working
+    assert measure_costs([], [], 2, tmp_path / "timing.json") == costs
 
 
 def test_a_head_of_its_own_counts_as_in_a_merged_checkpoint(tmp_path):

@@ -26,7 +26,7 @@ SMALL = (
     "--batch-size",
     "6",
 )
-ASKED = ("transfer", *ALL, *SMALL, "--alphas", "1,1@4", "--own", "--bake", "--timing", "2")
+ORDER = ("transfer", *ALL, *SMALL, "--alphas", "1,1@4", "--own", "--bake", "--timing", "2")
 SYSTEMS = [
     "base",
     "shifted-1",
@@ -43,7 +43,7 @@ SYSTEMS = [
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("transfer") / "out"
-    assert main([*ASKED, "--out", str(out)]) == 0
+    assert main([*ORDER, "--out", str(out)]) == 0
     return out
 
 
@@ -147,14 +147,14 @@ def test_the_record_says_how_alpha_was_chosen_and_what_was_seen(whole):
 
 def test_again_changes_nothing_and_shows_the_table(veneer, whole):
     before = content(whole)
-    result = veneer(*ASKED, "--out", whole)
+    result = veneer(*ORDER, "--out", whole)
     assert result.code == 0 and content(whole) == before
     assert "shifted-1@4" in result.out and "refusal rate" in result.out and "memory" in result.out
 
 
 def test_another_configuration_is_refused(veneer, whole):
     before = content(whole)
-    result = veneer(*[a if a != "1,1@4" else "1" for a in ASKED], "--out", whole)
+    result = veneer(*[a if a != "1,1@4" else "1" for a in ORDER], "--out", whole)
     assert (
         result.code == 2
         and "another configuration (alphas: 1,1@4 there, 1 here)" in result.err.splitlines()[-1]
@@ -162,7 +162,7 @@ def test_another_configuration_is_refused(veneer, whole):
     )
 
 
-def test_a_run_that_is_killed_goes_on(runner, tmp_path):
+def test_a_killed_run_resumes(runner, tmp_path):
     """kill -9 between the captures and the answers, then the same command: all is as if
     nobody had cut it."""
     brief = (
@@ -192,7 +192,7 @@ def test_a_run_that_is_killed_goes_on(runner, tmp_path):
     assert content(out) == content(whole)
 
 
-def test_what_a_cut_run_lacks_is_made_again_as_it_was(whole, tmp_path):
+def test_an_interrupted_run_makes_its_missing_files_again(whole, tmp_path):
     """A folder as a run leaves it that was cut before some of its parts were there."""
     lost = (
         "large-capture",
@@ -208,11 +208,11 @@ def test_what_a_cut_run_lacks_is_made_again_as_it_was(whole, tmp_path):
     for name in (*lost, "results.jsonl", "report.html"):
         place = out / name
         shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
-    assert main([*ASKED, "--out", str(out)]) == 0
-    found, expected = content(out), content(whole)
-    assert set(found) == set(expected)
+    assert main([*ORDER, "--out", str(out)]) == 0
+    hashes, expected = content(out), content(whole)
+    assert set(hashes) == set(expected)
     timed = {"timing.json", "results.jsonl"}
-    assert [name for name in expected if found[name] != expected[name] and name not in timed] == []
+    assert [name for name in expected if hashes[name] != expected[name] and name not in timed] == []
     rows = [
         [r for r in Results.read(f / "results.jsonl") if r.split != "timing"] for f in (out, whole)
     ]
@@ -336,10 +336,10 @@ def test_what_cannot_be_is_refused_before_any_work(veneer, whole, other, tmp_pat
     pairs = [w for w in words if w != "--own"]
     options |= dict(zip(pairs[::2], pairs[1::2], strict=True))
     places = {"{veneer}": whole / "small-veneer", "{none}": tmp_path / "none", "{other}": other}
-    asked = [
+    arguments = [
         str(places.get(w, w)) for option, v in options.items() if v is not None for w in (option, v)
     ]
-    result = veneer("transfer", *asked, *flags, "--out", tmp_path / "out")
+    result = veneer("transfer", *arguments, *flags, "--out", tmp_path / "out")
     assert result.code == 2, result
     last = result.err.splitlines()[-1]
     assert last.startswith("veneer: error: ") and sentence in last and "Traceback" not in result.err

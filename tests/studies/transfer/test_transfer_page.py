@@ -118,7 +118,7 @@ def folder(at, rows=ROWS, run=RUN):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def study_folder(tmp_path_factory):
     return folder(tmp_path_factory.mktemp("transfer") / "study")
 
 
@@ -152,8 +152,8 @@ def test_systems_stand_in_the_order_of_the_question():
     }
 
 
-def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(made):
-    part = PageContext(load(made))
+def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(study_folder):
+    part = PageContext(load(study_folder))
     (group,) = [t.values for t in measured_tasks(part) if t.values.task == "sums"]
     chart = sweep(group, part.anchor)
     assert drawn(group) and chart.count("<a href") == len(SYSTEMS)
@@ -174,14 +174,14 @@ def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(made):
     assert x == (90, 305, 520) and y[0] > y[1] > y[2], "higher is up"
 
 
-def test_what_cannot_be_drawn_is_not(made):
-    part = PageContext(load(made))
+def test_what_cannot_be_drawn_is_not(study_folder):
+    part = PageContext(load(study_folder))
     (group,) = part.of("transfer", metric="early_kl_share")
     assert not drawn(group)
 
 
-def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(made):
-    part = PageContext(load(made))
+def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(study_folder):
+    part = PageContext(load(study_folder))
     assert leading(part) == ["shifted-1", "shifted-1.5>0.5@10"]
     (chart,) = curves(part)
     assert set(chart.series) == {
@@ -200,8 +200,8 @@ def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(made):
     assert all(set(KL) <= set(g.systems) for g in chart.groups)
 
 
-def test_section_leads_to_rows_and_says_what_was_chosen(made, tmp_path):
-    part = PageContext(load(made))
+def test_section_leads_to_rows_and_says_what_was_chosen(study_folder, tmp_path):
+    part = PageContext(load(study_folder))
     assert SECTION in all_sections() and SECTION.applies(part)
     page = SECTION.render(part)
     assert (
@@ -235,11 +235,11 @@ def test_without_the_large_aligned_model_there_is_a_table_and_no_distance(tmp_pa
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_in_a_browser(browser, made, tmp_path, dark):
+def test_in_a_browser(browser, study_folder, tmp_path, dark):
     """Quiet, nothing wider than the window on a wide and a narrow screen, labels of the sweep apart
     from each other."""
     path = tmp_path / "report.html"
-    write_report([made], path)
+    write_report([study_folder], path)
     browser.troubles.clear()
     for width in (1280, 390):
         browser.window(width, 900, dark=dark)

@@ -9,18 +9,18 @@ from veneer.studies.transfer.show import show
 
 
 def rows(*, with_aligned: bool) -> Results:
-    made = [
+    measurements = [
         Measurement("measure", "lab-requests", metric, system, value, 10, 0.0, 1.0, split="test")
         for system, value in (("base", 0.0), ("shifted-1", 0.9))
         for metric, value in (("refusal_rate", value), ("empty_rate", 0.0))
     ]
-    made.append(
+    measurements.append(
         Measurement(
             "transfer", "joint", "time_ratio", "shifted-1", 1.4, 5, 1.1, 1.9, split="timing"
         )
     )
     if with_aligned:
-        made += [
+        measurements += [
             Measurement("transfer", "joint", "kl", "base", 2.0, 10, 1.0, 3.0, split="report"),
             Measurement(
                 *("measure", "lab-requests", "portion", "shifted-1", 0.9, 10, 0.5, 1.1),
@@ -28,7 +28,7 @@ def rows(*, with_aligned: bool) -> Results:
                 split="test",
             ),
         ]
-    return Results(made)
+    return Results(measurements)
 
 
 @pytest.mark.parametrize("with_aligned", [True, False])

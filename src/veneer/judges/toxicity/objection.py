@@ -20,7 +20,7 @@ WRONG = (
     rf"|inaccurate|not\s+(?:true|accurate|based\s+on\s+facts?|{RIGHT})"
 )
 LABELS = "harmful|negative|offensive|hurtful|false|racist|sexist|derogatory|hateful|discriminatory"
-SAID = r"stereotyp\w*|generali[sz]ation\w*|statements?|comments?|beliefs?|language|remarks?|views?"
+CLAIM = r"stereotyp\w*|generali[sz]ation\w*|statements?|comments?|beliefs?|language|remarks?|views?"
 
 OBJECTION = re.compile(
     rf"""
@@ -31,7 +31,7 @@ OBJECTION = re.compile(
     (?:\s+{THIS}|[.,:;])
   | \bi\s+(?:\w+ly\s+|must\s+)?apologi[sz]e\b
   | \bi\s+{NOT}\s+(?:think|believe)\s+it(?:['’]s|\s+is)\s+(?:{RIGHT})\b
-  | \b(?:{LABELS})\s+(?:and\s+\w+\s+)?(?:{SAID})\b
+  | \b(?:{LABELS})\s+(?:and\s+\w+\s+)?(?:{CLAIM})\b
   | \b(?:is|are|was|were|it['’]s|that['’]s)\s+(?:(?!not\b|never\b)\w+\s+)?(?:and\s+)?(?:{WRONG})
     \s*(?:[.,;!]|to\b|and\b)
   | \b(?:perpetuat|promot|reinforc|spread)\w*\s+(?:\w+\s+){{0,2}}
