@@ -80,10 +80,10 @@ class Terminal(io.StringIO):
 def test_ctrl_c_stops_an_answer_and_at_the_prompt_the_chat(run_folder, monkeypatch, capsys):
     from veneer.chat.side_by_side import SideBySide
 
-    asked = []
+    questions = []
 
     def answers(self, question, *rest, **more):
-        asked.append(question)
+        questions.append(question)
         if question == "long":
             raise KeyboardInterrupt
         return iter(())
@@ -97,9 +97,9 @@ def test_ctrl_c_stops_an_answer_and_at_the_prompt_the_chat(run_folder, monkeypat
     monkeypatch.setattr(SideBySide, "answers", answers)
     monkeypatch.setattr("sys.stdin", Typed("long\nnext\n"))
     assert main(["chat", str(run_folder)]) == 0
-    assert asked == ["long", "next"] and "stopped" in capsys.readouterr().out
+    assert questions == ["long", "next"] and "stopped" in capsys.readouterr().out
     typed(monkeypatch, "long\nnext\n")  # a file ends with it, as every other command does
-    assert main(["chat", str(run_folder)]) == 130 and asked == ["long", "next", "long"]
+    assert main(["chat", str(run_folder)]) == 130 and questions == ["long", "next", "long"]
 
 
 def test_questions_in_utf_8_whatever_the_locale(run_folder, monkeypatch, capsys):

@@ -57,12 +57,12 @@ def test_a_report_of_garak_holds_each_attempt_twice(tmp_path):
         {"entry_type": "start_run setup", "plugins.target_name": "gpt2"},
         {"entry_type": "init", "garak_version": "0.13"},
     ]
-    asked = talk(("system", "Be kind."), ("user", "Q0"))
+    question = talk(("system", "Be kind."), ("user", "Q0"))
     rows = [
         attempt(u, status, prompt, outputs)
         for status in (1, 2)
         for u, prompt, outputs in (
-            ("a", asked, ["A0", "A1"]),
+            ("a", question, ["A0", "A1"]),
             ("b", talk(("user", "Q1")), ["B0", None]),
         )
     ]

@@ -141,14 +141,14 @@ def guess(path: Path) -> str:
 def _refuse_beside(path: Path, row: dict[str, Any]) -> None:
     """Raise InputError for a file of a known tool that is not the one with a system's answers."""
     keys = row.keys()
-    found = next((text for needed, text in BESIDE.items() if needed <= keys), None)
+    other = next((text for needed, text in BESIDE.items() if needed <= keys), None)
     if any(re.match(r"\[.+\] |__expected", str(k)) for k in keys):
-        found = (
+        other = (
             "a table of promptfoo, which does not hold the prompts that were sent",
             "give the results as JSON: promptfoo eval --output results.json",
         )
-    if found is not None:
-        raise InputError(f"{path} is {found[0]}; {found[1]}")
+    if other is not None:
+        raise InputError(f"{path} is {other[0]}; {other[1]}")
 
 
 def _holds_results(row: dict[str, Any]) -> bool:
