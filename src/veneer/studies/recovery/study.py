@@ -19,6 +19,7 @@ from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker, LocalAsker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.models.pair import Pair
+from veneer.prompts.clusters import each_text_once
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery import words
 from veneer.studies.recovery.answers import InContext
@@ -332,7 +333,7 @@ class ModelRecovery(RecoveryStudy):
         settings: Mapping[str, Any],
     ):
         super().__init__(method, judge, settings)
-        self.load, self.prompts, self.veneer = load, prompts, veneer
+        self.load, self.prompts, self.veneer = load, each_text_once(prompts), veneer
         self.more, self.peers = more, peers
 
     def settings(self) -> dict[str, Any]:
