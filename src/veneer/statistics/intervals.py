@@ -17,6 +17,7 @@ from veneer.statistics.distributions import normal_quantile, student_quantile
 from veneer.statistics.reasons import Reason
 
 Z = float(normal_quantile(0.975))
+ROUNDING = 1e-6  # of the width of a scale
 # unit of a figure -> its least and its largest value
 SCALES = {"share": (0.0, 1.0), "0..1": (0.0, 1.0), "1..5": (1.0, 5.0)}
 
@@ -89,8 +90,11 @@ def on_scale(
     """Mean of values between `least` and `most`, to which its limits keep. Where all lie at these
     ends, the way from `least` to `most` is a rate: scores of 1 to 5 that are all 1 have an interval
     from 1 upwards. Where all are equal, others may differ by the width of the scale. Values that
-    leave the scale have the limits of an amount."""
+    leave the scale have the limits of an amount. Values within ROUNDING of an end are at that end:
+    a cosine of two equal texts is 1 but for float32."""
     x, way = _finite(values), most - least
+    for end in (least, most):
+        x = np.where(np.abs(x - end) <= ROUNDING * way, end, x)
     if not len(x) or way <= 0 or x.min() < least or x.max() > most:
         return mean(x, seed=seed, clusters=clusters, share=False)
     if _binary((x - least) / way):
