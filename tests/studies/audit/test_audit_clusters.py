@@ -97,7 +97,7 @@ def test_clusters_of_prompts():
     assert ids.tolist() == [0, 1, 0] and kept(ids, np.array([1, 2])).tolist() == [1, 0]
     again = replace(two, id="d", messages=({"role": "user", "content": " B. "},))
     assert prompt_clusters([one, two, three, again]).tolist() == [0, 1, 0, 1], "one text"
-    assert prompt_clusters([one, replace(three, task="u")]).tolist() == [0, 1], "of another task"
+    assert prompt_clusters([one, replace(three, task="u")]) is None, "a name is one of its task"
 
 
 def test_the_sets_keep_the_tasks_clusters(data):

@@ -389,7 +389,8 @@ def _checked(prompts: TrainPrompts, tasks: Sequence[Task]) -> TrainPrompts:
             )
             raise InputError(
                 f"found {count} train prompts of {task.name}{left_out}; expected at least "
-                f"{LEAST_TRAIN} (train, select, report): give more --train prompts"
+                f"{LEAST_TRAIN} (train, select, report): give more --train prompts, and a larger "
+                "--limit where it is given"
             )
     if not prompts.by_task:
         raise InputError(

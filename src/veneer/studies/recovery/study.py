@@ -350,7 +350,8 @@ class ModelRecovery(RecoveryStudy):
         if len(self.prompts) < max(least, 1):
             raise InputError(
                 f"found {len(self.prompts)} prompts; the variants need at least {least}, so that "
-                "each has others as examples"
+                "each has others as examples: give more prompts, a larger --limit where it is "
+                "given, or other --variants"
             )
         if self.method.samples < 2:
             raise InputError(

@@ -65,7 +65,7 @@ def parts_of(
         if len(part) < LEAST:
             raise InputError(
                 f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
-                f"{LEAST}: give another task"
+                f"{LEAST}: give another task, or a larger --limit where it is given"
             )
     return parts
 

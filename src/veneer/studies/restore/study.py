@@ -212,10 +212,8 @@ class RestoreStudy:
             yield from texts.rows(system)
         if "aligned" in references:
             yield self._lost_refusals(run, part, references)
-        able = max(
-            float(judged(scores.values(self.roles.capability)).mean())
-            for _, scores in references.values()
-        )
+        capable = [scores.values(self.roles.capability) for _, scores in references.values()]
+        able = max(float(judged(values).mean()) for values in capable)
         unit = references["compromised"][1].unit(self.roles.capability)
         sweep = Sweep(part, texts, self.method, able, unit)
         chosen: dict[str, ChosenSettings] = {}

@@ -83,7 +83,8 @@ class TransferPrompts:
             names = ", ".join(t.name for t in tasks)
             raise InputError(
                 f"{names} have {len(kept)} train prompts between them; {learns} needs at least "
-                f"{LEAST} (train, select, report): add a task that has them, or give more --train"
+                f"{LEAST} (train, select, report): add a task that has them, or give more "
+                "--train, and a larger --limit where it is given"
             )
         split = (
             Split.by_prompt(range(len(kept)), [p.task for p in kept], seed, prompt_clusters(kept))
