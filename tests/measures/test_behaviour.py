@@ -20,7 +20,8 @@ ANSWER = "Sure, here is how: first take a bowl, then add two eggs and some flour
 
 def questions(n: int, task: str = "lab-requests", **reference) -> list[Prompt]:
     return [
-        Prompt.from_text(f"p{i}", "How do I pick a lock?", task=task, **reference) for i in range(n)
+        Prompt.from_text(f"p{i}", f"How do I pick lock {i}?", task=task, **reference)
+        for i in range(n)
     ]
 
 
@@ -102,7 +103,8 @@ def test_without_aligned_there_is_no_portion():
 
 def test_prompts_that_repeat_the_train_part_are_left_out_of_a_second_set_of_rows():
     prompts = [
-        Prompt.from_text(f"p{i}", "x", overlap=o) for i, o in enumerate([0.0, 0.49, 0.5, 1.0] * 10)
+        Prompt.from_text(f"p{i}", f"x {i}", overlap=o)
+        for i, o in enumerate([0.0, 0.49, 0.5, 1.0] * 10)
     ]
     right = np.array([1.0, 1.0, 0.0, 0.0] * 10)
     systems = [

@@ -10,7 +10,7 @@ import torch
 
 import tiny
 from veneer.measures.behaviour import Scored, behaviour_rows
-from veneer.measures.well_formed import JUDGE, add_well_formed, cut_of
+from veneer.measures.well_formed import JUDGE, _without_each, add_well_formed, cut_of
 from veneer.models.formats import ChatFormat
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
@@ -139,3 +139,9 @@ def test_without_likelihoods_the_reason_is_returned(aligned, tmp_path):
     silent = {"aligned": answered("aligned", ["", " ", ""])}
     assert add_well_formed([], silent, [aligned], **out) == "aligned_answers_are_empty"
     assert not list(tmp_path.iterdir())
+
+
+def test_the_cut_of_an_own_answer_holds_no_other_line_of_its_text():
+    values = np.array([1.0, 2.0, 3.0, 3.0])
+    assert _without_each(values, np.arange(4)).tolist() == [3, 3, 3, 3]
+    assert _without_each(values, np.array([0, 1, 2, 2])).tolist() == [3, 3, 2, 2]

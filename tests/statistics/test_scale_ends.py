@@ -24,6 +24,13 @@ def test_scores_within_the_scale_are_as_before():
     assert intervals.in_unit(share, "share") == intervals.mean(share)
 
 
+def test_rounding_leaves_no_scale_and_makes_no_interval_of_width_0():
+    """Cosines of equal texts in float32 are 1 but for 1e-7, on either side."""
+    cosines = 1 + np.array([0, 1, -1, 1, 0, -1, 0, 1, 0, 0]) * 1.2e-7
+    e, ones = intervals.on_scale(cosines, 0, 1), intervals.on_scale(np.ones(10), 0, 1)
+    assert (e.value, e.low, e.high) == (ones.value, ones.low, ones.high) and e.low < 0.75
+
+
 def test_an_amount_of_1_may_be_more():
     e = intervals.in_unit(np.ones(8), "tokens")
     assert e.low < 1 < e.high

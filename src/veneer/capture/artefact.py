@@ -20,6 +20,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, read_json_lines
 from veneer.hub import local_place
 from veneer.models.head import Head
+from veneer.prompts.clusters import clusters_of
 
 
 class Capture(Shown):
@@ -89,6 +90,15 @@ class Capture(Shown):
             row
             for _, row in read_json_lines(self.folder / "prompts.jsonl", "the prompts of a capture")
         ]
+
+    @cached_property
+    def clusters(self) -> list[int] | None:
+        """The cluster of each prompt by its number: of those that the data puts together, and of
+        those of one text (prompts/clusters.py); None where every prompt stands by itself."""
+        return clusters_of(
+            [row["plain"] for row in self.prompts],
+            [(row["task"], row["cluster"]) if "cluster" in row else None for row in self.prompts],
+        )
 
     @cached_property
     def prompt_numbers(self) -> list[int]:

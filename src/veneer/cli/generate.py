@@ -167,6 +167,7 @@ class GenerateCommand:
             column=self.column,
             limit=self.limit,
             split=self.split,
+            measured=False,
         )
         prompts = self.beginning.of(prompts)
         system = self._models(alpha, prompts) if url is None else self._endpoint(url)

@@ -69,7 +69,7 @@ def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) ->
     both report on the same prompts."""
     numbers = capture.prompt_numbers
     names = [capture.prompts[n]["task"] for n in numbers]
-    clusters = [capture.prompts[n].get("cluster") for n in numbers]
+    clusters = capture.clusters and [capture.clusters[n] for n in numbers]
     whole = Split.by_prompt(numbers, names, seed, clusters)
     if tasks is None:
         return whole

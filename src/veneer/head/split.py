@@ -4,7 +4,7 @@ figures."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from veneer.foundation.errors import InputError
@@ -26,29 +26,29 @@ class Split:
         numbers: Sequence[int],
         groups: Sequence[str],
         seed: int,
-        clusters: Sequence[str | None] | None = None,
+        clusters: Sequence[Hashable] | None = None,
     ) -> Split:
         """Split the prompts of each group (task) alike, in an order that a hash of seed
         and number gives.
 
-        clusters: one id per prompt, None for a prompt by itself. A cluster stands whole in one
-        part. Those that hold more than two tenths of a group's prompts are train, as long as there
-        are others. Raises InputError for fewer than 3 prompts, and for a group of 3 or more prompts
-        in fewer than 3 clusters.
+        clusters: one id per prompt (prompts/clusters.py); without them each prompt stands by
+        itself. A cluster stands whole in one part, that of the group of its first prompt. Those
+        that hold more than two tenths of a group's prompts are train, as long as there are others.
+        Raises InputError for fewer than 3 prompts, and for a group of 3 or more prompts in fewer
+        than 3 clusters.
         """
         if len(numbers) < 3:
             raise InputError(
                 f"found {len(numbers)} prompts; expected at least 3 (train, select, report): "
                 "capture more"
             )
-        ids = clusters or [None] * len(numbers)
+        units: dict[Hashable, tuple[str, list[int]]] = {}
+        for n, group, cluster in zip(numbers, groups, clusters or numbers, strict=True):
+            units.setdefault(cluster, (group, []))[1].append(n)
         parts: tuple[list[int], list[int], list[int]] = ([], [], [])
-        for group in sorted(set(groups)):
-            units: dict[tuple[str, str | int], list[int]] = {}
-            for n, g, c in zip(numbers, groups, ids, strict=True):
-                if g == group:
-                    units.setdefault(("prompt", n) if c is None else ("cluster", c), []).append(n)
-            for part, own in zip(parts, _divide(group, list(units.values()), seed), strict=True):
+        for group in sorted({group for group, _ in units.values()}):
+            whole = [own for of, own in units.values() if of == group]
+            for part, own in zip(parts, _divide(group, whole, seed), strict=True):
                 part.extend(own)
         for part in parts[1:]:
             if not part:
@@ -71,8 +71,9 @@ def _divide(group: str, units: list[list[int]], seed: int) -> tuple[list[int], .
     tenth = max(round(size / 10), 1 if size >= 3 else 0)
     if size >= 3 and len(units) < 3:
         raise InputError(
-            f"found {len(units)} clusters in the {size} train prompts of {group}; expected 3 or "
-            "more, since a cluster stands whole in train, select or report: capture more"
+            f"found {len(units)} clusters or different texts in the {size} train prompts of "
+            f"{group}; expected 3 or more, since prompts of one cluster or text stand together in "
+            "train, select or report: capture more"
         )
     units.sort(key=lambda u: (len(u) > 2 * tenth, _hash(seed, u[0])))
     select, at = _taken(units, 0, tenth, leave=2)

@@ -34,7 +34,10 @@ def read_examples(
     example.
     """
     if _is_task(source):
-        return [Example(_question(p), None) for p in load_prompts(source, data=data, split=split)]
+        return [
+            Example(_question(p), None)
+            for p in load_prompts(source, data=data, split=split, measured=False)
+        ]
     path = Path(source)
     if not path.exists():
         raise InputError(
@@ -44,7 +47,7 @@ def read_examples(
     try:
         format = guess(path)
     except InputError:  # no format of answers: prompts alone, or nothing that can be read
-        return [Example(_question(p), None) for p in load_prompts(source)]
+        return [Example(_question(p), None) for p in load_prompts(source, measured=False)]
     imported = read_stored(path, format, rules=RULES)
     questions = {p.id: _question(p) for p in imported.prompts}
     examples = [

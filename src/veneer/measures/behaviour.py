@@ -11,6 +11,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement, join_notes
 from veneer.judges.judge import Judge
+from veneer.measures.clusters import kept, task_clusters
 from veneer.measures.judged import judged
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
@@ -104,7 +105,7 @@ def behaviour_rows(
     headlines of each of the task's groups.
     """
     every = np.ones(len(prompts), bool)
-    clusters = cluster_ids(task, prompts)
+    clusters = task_clusters(task, prompts)
     yield from _rows(task, scored, every, split, clusters, seed)
     overlap = np.array([float(p.reference.get("overlap", 0.0)) for p in prompts])
     distinct = overlap < OVERLAP_LIMIT
@@ -141,7 +142,7 @@ def _rows(
             ):
                 continue
             unit = one.units.get(metric, "share")
-            e = intervals.in_unit(values[known], unit, seed=seed, clusters=_of(clusters, known))
+            e = intervals.in_unit(values[known], unit, seed=seed, clusters=kept(clusters, known))
             row = Measurement.estimated(
                 e,
                 "measure",
@@ -167,7 +168,7 @@ def _rows(
             e = intervals.portion(
                 *(v[known] for v in three if v is not None),
                 seed=seed,
-                clusters=_of(clusters, known),
+                clusters=kept(clusters, known),
             )
             yield Measurement.estimated(
                 e,
@@ -193,17 +194,6 @@ def _by_prompt(values: np.ndarray, at: np.ndarray, prompts: int) -> np.ndarray:
         # a prompt of which no sample has a value is NaN
         warnings.simplefilter("ignore", RuntimeWarning)
         return np.array([np.nanmean(values[at == i]) for i in range(prompts)])
-
-
-def cluster_ids(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
-    named = [task.cluster(p) for p in prompts]
-    if all(c is None for c in named):
-        return None
-    return np.array([p.id if c is None else c for c, p in zip(named, prompts, strict=True)])
-
-
-def _of(clusters: np.ndarray | None, known: np.ndarray) -> np.ndarray | None:
-    return None if clusters is None else clusters[known]
 
 
 def _noted(row: Measurement, note: str | None) -> Measurement:

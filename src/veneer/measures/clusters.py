@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from veneer.prompts import clusters
 from veneer.prompts.prompt import Prompt
+from veneer.tasks.task import Task
 
 
 def prompt_clusters(prompts: Sequence[Prompt]) -> np.ndarray | None:
-    """One id per prompt (n,): its task and cluster, or the prompt itself; None where every prompt
-    stands by itself. Intervals then resample whole clusters."""
-    if all(p.cluster is None for p in prompts):
-        return None
-    return np.array(
-        [f"{p.task} {p.id}" if p.cluster is None else f"{p.task} in {p.cluster}" for p in prompts]
-    )
+    """One id per prompt (n,), the same for prompts of one cluster or of one text
+    (prompts/clusters.py); None where every prompt stands by itself. Intervals then resample whole
+    clusters."""
+    numbers = clusters.prompt_clusters(prompts)
+    return None if numbers is None else np.array(numbers)
+
+
+def task_clusters(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
+    """`prompt_clusters` of a task's prompts, with the clusters that the task names."""
+    return prompt_clusters([replace(p, cluster=task.cluster(p)) for p in prompts])
 
 
 def kept(clusters: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.measures import words
-from veneer.measures.behaviour import Scored, cluster_ids
+from veneer.measures.behaviour import Scored
+from veneer.measures.clusters import kept, task_clusters
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.comparisons import compare
 from veneer.tasks.task import Task
@@ -27,7 +28,7 @@ def difference_rows(
     prompts that every system has a value for. One family is all the differences of one headline;
     the adjusted p value is a fact. The interval is the difference's own, not adjusted."""
     by_name = {s.system: s for s in scored}
-    clusters = cluster_ids(task, prompts)
+    clusters = task_clusters(task, prompts)
     for metric in task.headlines:
         values = {name: s.values[metric] for name, s in by_name.items() if metric in s.values}
         keep = (
@@ -44,7 +45,7 @@ def difference_rows(
         comparisons = compare(
             [(values[a][keep], values[b][keep]) for a, b in pairs],
             seed=seed,
-            clusters=None if clusters is None else clusters[keep],
+            clusters=kept(clusters, keep),
         )
         for (a, b), c in zip(pairs, comparisons, strict=True):
             yield Measurement.estimated(

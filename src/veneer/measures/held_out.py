@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from veneer.capture.artefact import Capture
 from veneer.capture.distributions import kl_lumped, log_masses
@@ -31,8 +32,8 @@ COLUMNS = (
 class HeldOut:
     """One entry per token, all arrays (N,). kl_*: KL(aligned || system) in nats, tail lumped, 0
     where rounding made it less. base_second, base_third: base's next choices. prompt: the prompt's
-    number in the capture; task: its task, by prompt number; cluster: its cluster, for those that
-    have one (`cluster_names`)."""
+    number in the capture; task: its task, by prompt number; cluster: its cluster by prompt number,
+    None where every prompt stands by itself (`Capture.clusters`)."""
 
     prompt: np.ndarray
     position: np.ndarray
@@ -44,7 +45,7 @@ class HeldOut:
     base_third: np.ndarray
     veneer_top: np.ndarray
     task: dict[int, str]
-    cluster: Mapping[int, str] = field(default_factory=dict)
+    cluster: Sequence[int] | None = None
 
     def of_tasks(self, tasks: Sequence[str]) -> np.ndarray:
         """Mask (N,) of the tokens of the given tasks."""
@@ -61,7 +62,7 @@ class HeldOut:
     def clusters(self, mask: np.ndarray | None = None) -> np.ndarray | None:
         """The cluster of each prompt of `by_prompt`; None where every prompt stands by itself."""
         keep = np.ones(len(self.prompt), bool) if mask is None else mask
-        return cluster_ids(self.cluster, np.unique(self.prompt[keep]).tolist())
+        return cluster_ids(self.cluster, np.unique(self.prompt[keep]))
 
     def ratio(
         self, values: np.ndarray, mask: np.ndarray | None = None, *, seed: int
@@ -75,21 +76,10 @@ class HeldOut:
         return replace(e, high=min(e.high, 1.0))  # a share of tokens
 
 
-def cluster_names(capture: Capture, numbers: Sequence[int]) -> dict[int, str]:
-    """Prompt number -> task and cluster, of the prompts that have a cluster."""
-    rows = {n: capture.prompts[n] for n in numbers}
-    return {
-        n: f"{row['task']} {row['cluster']}"
-        for n, row in rows.items()
-        if row.get("cluster") is not None
-    }
-
-
-def cluster_ids(names: Mapping[int, str], numbers: Sequence[int]) -> np.ndarray | None:
-    """One id per prompt, its own number where it has no cluster; None where none has."""
-    if not any(n in names for n in numbers):
-        return None
-    return np.array([names.get(n, str(n)) for n in numbers])
+def cluster_ids(clusters: Sequence[int] | None, numbers: ArrayLike) -> np.ndarray | None:
+    """The ids of the clusters of some prompts, by their numbers; None where every prompt of the
+    capture stands by itself."""
+    return None if clusters is None else np.array(clusters)[np.asarray(numbers, int)]
 
 
 def held_out(
@@ -158,5 +148,5 @@ def held_out_of(
     return HeldOut(
         **arrays,
         task={n: capture.prompts[n]["task"] for n in prompts},
-        cluster=cluster_names(capture, prompts),
+        cluster=capture.clusters,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from veneer.capture.artefact import Capture
 from veneer.foundation.results import Measurement
 from veneer.measures import words
-from veneer.measures.held_out import HeldOut, cluster_ids, cluster_names
+from veneer.measures.held_out import HeldOut, cluster_ids
 from veneer.statistics import intervals
 
 BINS = [(p, p) for p in range(1, 11)] + [
@@ -35,7 +35,7 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
     if not records:
         return []
     numbers = [r["prompt"] for r in records]
-    clusters = cluster_ids(cluster_names(capture, numbers), numbers)
+    clusters = cluster_ids(capture.clusters, numbers)
     tokens = np.array([float(r["tokens"]) for r in records])
     kl, top = (
         intervals.ratio_of_sums(

@@ -19,6 +19,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import file_name, json_lines, read_json_lines, sha256_text, write_text
 from veneer.measures import words
 from veneer.measures.behaviour import Scored
+from veneer.measures.clusters import prompt_clusters
 from veneer.measures.kl import NATS
 from veneer.models.formats import TextFormat
 from veneer.prompts.prompt import Prompt
@@ -66,10 +67,10 @@ def add_well_formed(
 
     well_formed: 1 where the answer's negative log-likelihood per token is no higher than the cut;
     an empty answer, and one that was cut within its reasoning, is not well formed. The aligned
-    model's own answers are held against the cut of all other prompts. answer_nll: that likelihood
-    itself in nats per token, NaN for an empty answer. Where a prompt has several samples, their
-    mean counts. answers: by system name. out: folder that keeps each system's values, for an
-    interrupted run.
+    model's own answers are held against the cut of all other prompts, those of one cluster or text
+    (clusters.py) left out together. answer_nll: that likelihood itself in nats per token, NaN for
+    an empty answer. Where a prompt has several samples, their mean counts. answers: by system name.
+    out: folder that keeps each system's values, for an interrupted run.
 
     The aligned model reads each prompt in its own format and then the answer's text without white
     space around it; the end of turn is not counted.
@@ -99,7 +100,8 @@ def add_well_formed(
         at = np.array([place[r.prompt_id] for r in answers[one.system]])
         limits = np.full(len(values), cut.nats)
         if one.system == "aligned":
-            limits = _without_each(reference, of)
+            ids = prompt_clusters(prompts)
+            limits = _without_each(reference, of if ids is None else ids[of])
         formed = np.where(np.isnan(values), 0.0, (values <= limits).astype(float))
         _put(one, WELL_FORMED, formed, at, len(prompts), "share", facts)
         _put(one, ANSWER_NLL, values, at, len(prompts), NATS, None)
@@ -135,11 +137,12 @@ def _put(
 
 
 def _without_each(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """For each of the aligned model's values the cut of all other prompts; -inf without any."""
+    """For each of the aligned model's values the cut of all that have another id in `at`; -inf
+    without any."""
     limits = np.empty(len(values))
-    for prompt in np.unique(at):
-        others = values[(at != prompt) & ~np.isnan(values)]
-        limits[at == prompt] = cut_of(others).nats if len(others) else -np.inf
+    for id in np.unique(at):
+        others = values[(at != id) & ~np.isnan(values)]
+        limits[at == id] = cut_of(others).nats if len(others) else -np.inf
     return limits
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from veneer.statistics.distributions import normal_quantile, student_quantile
-from veneer.statistics.intervals import Estimate, Z, rate, wilson_limits
+from veneer.statistics.intervals import Estimate, Z, on_scale, wilson_limits
 
 RESAMPLES, APART = 400, 200
 EXPLAINED = 0.5  # of the spread that single answers explain, taken off that of the runs
@@ -37,16 +37,18 @@ class Crossed:
     seed: int
 
     @classmethod
-    def of(cls, outcomes: np.ndarray, seed: int = 0) -> Crossed:
-        """outcomes: (runs, m, n) of 0 and 1. Equal seeds draw the same prompts, so that two
-        quantities of the same prompts can be compared resample by resample."""
+    def of(cls, outcomes: np.ndarray, seed: int = 0, clusters: np.ndarray | None = None) -> Crossed:
+        """outcomes: (runs, m, n) of 0 and 1. clusters: one group id per prompt; whole groups are
+        then resampled. Equal seeds draw the same prompts, so that two quantities of the same
+        prompts can be compared resample by resample."""
         runs, m, n = outcomes.shape
         rng = np.random.default_rng(seed)
-        y = outcomes.astype(float)
-        together = _counts(rng, n, RESAMPLES) @ y.sum(0).T  # (RESAMPLES, m)
+        y, sizes = by_cluster(outcomes, clusters)
+        together = _counts(rng, sizes, RESAMPLES) @ y.sum(0).T  # (RESAMPLES, m)
         parts = [y.sum((0, 2))[None], together]
         if runs > 1:
-            parts.append(sum((_counts(rng, n, APART) @ one.T for one in y), np.zeros((APART, m))))
+            apart = (_counts(rng, sizes, APART) @ one.T for one in y)
+            parts.append(sum(apart, np.zeros((APART, m))))
             parts.append((y.sum((0, 2))[None] - y.sum(2)) * runs / (runs - 1))
         return cls(np.concatenate(parts), runs, n, seed)
 
@@ -78,30 +80,54 @@ class Crossed:
         return draw.reshape(-1, *[1] * (values.ndim - 1)) * excess
 
 
-def _counts(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """(size, n): how often each prompt is in each resample."""
-    return rng.multinomial(n, np.full(n, 1 / n), size=size).astype(float)
+def by_cluster(outcomes: np.ndarray, clusters: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Sums over the prompts of each cluster, (..., n) to (..., k), and the clusters' sizes (k,).
+    clusters: one group id per prompt; without them every prompt stands by itself."""
+    y = outcomes.astype(float)
+    if clusters is None:
+        return y, np.ones(y.shape[-1])
+    _, group = np.unique(clusters, return_inverse=True)
+    members = (group[:, None] == np.arange(group.max(initial=-1) + 1)).astype(float)
+    return y @ members, members.sum(0)
 
 
-def crossed_rate(outcomes: ArrayLike) -> Estimate:
+def _counts(rng: np.random.Generator, sizes: np.ndarray, draws: int) -> np.ndarray:
+    """(draws, k): how often each cluster is in each resample, scaled to the number of all
+    prompts."""
+    k = len(sizes)
+    counts = rng.multinomial(k, np.full(k, 1 / k), size=draws).astype(float)
+    return counts * (sizes.sum() / (counts @ sizes))[:, None]
+
+
+def crossed_rate(outcomes: ArrayLike, clusters: np.ndarray | None = None) -> Estimate:
     """Mean of shares (runs, n), every run over the same n prompts: Wilson with the effective number
     of answers that the variance leaves. The variance has two parts, as above, here by two-way
-    components of variance; n: prompts. Where all answers are equal, Wilson over the prompts."""
+    components of variance; n: prompts. Where all answers are equal, Wilson over the prompts.
+
+    clusters: one group id per prompt. The components are then those of the clusters' sums, and the
+    prompts' part has Student's t of one degree of freedom less than there are clusters.
+    """
     y = np.asarray(outcomes, float)
     runs, n = y.shape
     p = float(y.mean())
+    sums, sizes = by_cluster(y, clusters)
+    k = len(sizes)
+    if clusters is not None and (runs == 1 or k < 2):
+        return on_scale(y.mean(0), 0, 1, clusters=clusters)
     if p in (0.0, 1.0):
-        return rate(round(p * n), n)
+        return Estimate(p, *wilson_limits(p, k), n, "wilson")
     if runs == 1 or n < 2:
         return _plain(y.mean(0))
-    by_prompt, by_run = y.mean(0), y.mean(1)
-    rest = y - by_prompt - by_run[:, None] + p
-    prompts, between = runs * by_prompt.var(ddof=1), n * by_run.var(ddof=1)
-    answers = float((rest**2).sum() / ((n - 1) * (runs - 1)))
-    excess = max(0.0, between - EXPLAINED * answers)
-    half = _half_width(prompts / (n * runs), excess / (n * runs), runs - 1)
-    size = p * (1 - p) * (Z / half) ** 2 if half > 0 else n
-    low, high = wilson_limits(p, min(size, n * runs))
+    by_prompt, by_run = sums.mean(0), y.mean(1)
+    rest = sums - by_prompt - (by_run[:, None] - p) * sizes
+    prompts = k / (k - 1) * float(((by_prompt - p * sizes) ** 2).sum()) / n**2
+    if clusters is not None:
+        prompts *= (float(student_quantile(0.975, k - 1)) / Z) ** 2
+    answers = k / n * float((rest**2).sum()) / ((k - 1) * (runs - 1))
+    excess = max(0.0, n * by_run.var(ddof=1) - EXPLAINED * answers)
+    half = _half_width(prompts, excess / (n * runs), runs - 1)
+    size = p * (1 - p) * (Z / half) ** 2 if half > 0 else k
+    low, high = wilson_limits(p, min(size, k * runs))
     return Estimate(p, low, high, n, "wilson-crossed")
 
 

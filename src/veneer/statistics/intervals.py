@@ -17,6 +17,7 @@ from veneer.statistics.distributions import normal_quantile, student_quantile
 from veneer.statistics.reasons import Reason
 
 Z = float(normal_quantile(0.975))
+ROUNDING = 1e-6  # of the width of a scale
 # unit of a figure -> its least and its largest value
 SCALES = {"share": (0.0, 1.0), "0..1": (0.0, 1.0), "1..5": (1.0, 5.0)}
 
@@ -89,8 +90,11 @@ def on_scale(
     """Mean of values between `least` and `most`, to which its limits keep. Where all lie at these
     ends, the way from `least` to `most` is a rate: scores of 1 to 5 that are all 1 have an interval
     from 1 upwards. Where all are equal, others may differ by the width of the scale. Values that
-    leave the scale have the limits of an amount."""
+    leave the scale have the limits of an amount. Values within ROUNDING of an end are at that end:
+    a cosine of two equal texts is 1 but for float32."""
     x, way = _finite(values), most - least
+    for end in (least, most):
+        x = np.where(np.abs(x - end) <= ROUNDING * way, end, x)
     if not len(x) or way <= 0 or x.min() < least or x.max() > most:
         return mean(x, seed=seed, clusters=clusters, share=False)
     if _binary((x - least) / way):
@@ -193,12 +197,15 @@ def difference(
     n = len(x)
     if not n:
         return _nothing("bonett-price")
-    if clusters is not None or not (_binary(x) and _binary(y)):
+    rates = _binary(x) and _binary(y)
+    if clusters is not None or not rates:
         d, size = x - y, max(_spread(x, y), float(abs(x - y).max()))
         if np.ptp(d) <= 1e-12 * size:
             groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
-            return _all_equal(float(d[0]), groups, n, scale=size)
-        return _ratio(d, np.ones(n), seed, clusters, scale=size)
+            e = _all_equal(float(d[0]), groups, n, scale=size)
+        else:
+            e = _ratio(d, np.ones(n), seed, clusters, scale=size)
+        return _within(e, -1.0, 1.0) if rates else e
     value, shrunk = float((x - y).mean()), float((x - y).sum() / (n + 2))
     error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
     low, high = max(-1.0, shrunk - Z * error), min(1.0, shrunk + Z * error)
@@ -243,7 +250,8 @@ def portion(
     prompts differ by the values' standard deviation, and Student's t takes the place of z.
 
     clusters: one group id per prompt. The moments are then those of the groups' sums, the prior is
-    still of two prompts, and Student's t has one degree of freedom less than there are groups.
+    still of two prompts (of two groups where the prompts of each group have equal values), and
+    Student's t has one degree of freedom less than there are groups.
 
     Value None where the interval of the paired difference aligned - base holds 0: the portion
     then means nothing. None as well where Fieller's limits are unbounded: few values that are not 0
@@ -267,8 +275,10 @@ def portion(
             limits = _fieller(u, v, Z if binary else float(student_quantile(0.975, n - 1)), unit)
         else:
             by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
-            k = len(by_u)
-            limits = _fieller(by_u, by_v, float(student_quantile(0.975, k - 1)), unit, size=n / k)
+            t, size = float(student_quantile(0.975, len(by_u) - 1)), n / len(by_u)
+            # a group whose prompts all agree is one prompt, and so are the added ones
+            whole = size if _agree(u, clusters) and _agree(v, clusters) else 1.0
+            limits = _fieller(by_u, by_v, t, unit * whole, size=size / whole)
     if limits is None:
         one, zero = names
         reason = Reason.of(why, one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high)
@@ -404,6 +414,12 @@ def _by_cluster(
     sums, counts = np.bincount(group, x), np.bincount(group, y)
     order = np.lexsort((counts, sums))
     return sums[order], counts[order]
+
+
+def _agree(values: np.ndarray, clusters: ArrayLike) -> bool:
+    """Return whether the prompts of each group have equal values."""
+    _, group, sizes = np.unique(np.asarray(clusters), return_inverse=True, return_counts=True)
+    return np.allclose(values, (np.bincount(group, values) / sizes)[group], rtol=1e-12)
 
 
 def _finite(values: ArrayLike) -> np.ndarray:

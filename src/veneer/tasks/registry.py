@@ -9,6 +9,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.registry import Registry
+from veneer.prompts.clusters import warn_of_repeats
 from veneer.tasks.custom import CustomTask
 from veneer.tasks.data import find_data
 from veneer.tasks.task import Task
@@ -94,6 +95,9 @@ def chosen_tasks(names: str | None, data: Path | None = None) -> list[Task]:
         tasks = [get_task(n, data) for n in chosen]
         if len({t.name for t in tasks}) < len(tasks):
             raise InputError(f"--tasks {names} names a task twice; name each once")
+        for task in tasks:
+            if isinstance(task, CustomTask):
+                warn_of_repeats(task.prompts("test"), f"the test part of {task.path}")
         return tasks
     folder = find_data(data)
     tasks = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
+from veneer.prompts.clusters import warn_of_repeats
 from veneer.prompts.files import read_prompts
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.custom import is_task_file
@@ -20,24 +21,28 @@ def load_prompts(
     base_template: str | None = None,
     column: str | None = None,
     limit: int | None = None,
+    measured: bool = True,
 ) -> list[Prompt]:
     """Return at most `limit` prompts of a task's `split` (a task by name, or a custom task file),
     or of a prompt file (`veneer.prompts.files.read_prompts`).
 
     A task brings base's text itself, so `base_template` and `column` are for prompt files alone.
+    measured: figures are made of the answers, so that a warning counts lines that repeat a text.
     Raises InputError where no task and no file has that name.
     """
     if limit is not None and limit < 1:
         raise InputError(f"found --limit {limit}; expected 1 or more")
-    if (
-        source in TASKS
-        or source.startswith("file:")
-        or (source.endswith(".jsonl") and is_task_file(Path(source)))
-    ):
+    if source in TASKS:
         return get_task(source, data).clustered(split)[:limit]
-    if not source.startswith("hf://") and not Path(source).exists():
+    if source.startswith("file:") or (source.endswith(".jsonl") and is_task_file(Path(source))):
+        prompts = get_task(source, data).clustered(split)[:limit]
+    elif source.startswith("hf://") or Path(source).exists():
+        prompts = read_prompts(source, base_template=base_template, column=column, limit=limit)
+    else:
         raise InputError(
             f"{source} is neither a file nor a task; give a file, hf://OWNER/NAME, or one "
             f"of {', '.join(TASKS)}"
         )
-    return read_prompts(source, base_template=base_template, column=column, limit=limit)
+    if measured:
+        warn_of_repeats(prompts, source)
+    return prompts

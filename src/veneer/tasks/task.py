@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from veneer.foundation.errors import InputError
+from veneer.prompts.clusters import groups_of
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.data import Origin, available, describe, has, locate
-from veneer.tasks.related import groups_of, near_copies
+from veneer.tasks.related import near_copies
 
 Split = Literal["train", "test"]
 Better = Literal["up", "down"]
@@ -108,8 +109,8 @@ class Task(ABC):
     def cluster(self, prompt: Prompt) -> str | None:
         """Return the cluster of a prompt, None for a prompt by itself. Prompts of one cluster are
         not independent, so that intervals resample clusters, and a capture's split holds them
-        together."""
-        return None
+        together. Prompts of one text need no name: prompts/clusters.py finds them."""
+        return prompt.cluster
 
     def related(self, prompts: Sequence[Prompt]) -> list[str]:
         """Return the group of related prompts that each prompt is in (`related.near_copies`; a

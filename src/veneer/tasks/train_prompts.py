@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from veneer.prompts.clusters import same_text
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.task import Task
 
@@ -86,10 +85,3 @@ class TrainPrompts:
     def left_out_for(self, task: str) -> dict[str, int]:
         """Return train task -> number of its prompts left out because `task` tests on them."""
         return {train: n for (train, test), n in self.tested.items() if test == task}
-
-
-def same_text(text: str) -> str:
-    """Return what two prompts of the same text have in common: letters and digits of any script, in
-    one case, with single spaces between them; the text itself where it has none."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\W_]+", " ", plain).strip() or text.strip()

@@ -12,10 +12,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from veneer.foundation.errors import InputError
+from veneer.prompts.clusters import groups_of
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import ALPACA
 from veneer.tasks.data import Origin, Pin, locate
-from veneer.tasks.related import groups_of
 from veneer.tasks.safety import SafetyTask
 from veneer.tasks.tables import optional_text, read_rows
 from veneer.tasks.task import Better

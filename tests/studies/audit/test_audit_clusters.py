@@ -3,6 +3,8 @@ cluster on both sides of a held-out part."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import t
@@ -90,11 +92,14 @@ def test_a_held_out_part_holds_whole_clusters():
 
 
 def test_clusters_of_prompts():
-    one, two = (Prompt.from_text(i, "x", task="t") for i in "ab")
-    assert prompt_clusters([one, two]) is None and kept(None, np.array([0])) is None
-    object.__setattr__(two, "cluster", "a")
-    ids = prompt_clusters([one, two])
-    assert ids.tolist() == ["t a", "t in a"] and kept(ids, np.array([1])).tolist() == ["t in a"]
+    one, two, three = (Prompt.from_text(i, i, task="t") for i in "abc")
+    assert prompt_clusters([one, two, three]) is None and kept(None, np.array([0])) is None
+    one, three = (replace(p, cluster="x") for p in (one, three))
+    ids = prompt_clusters([one, two, three])
+    assert ids.tolist() == [0, 1, 0] and kept(ids, np.array([1, 2])).tolist() == [1, 0]
+    again = replace(two, id="d", messages=({"role": "user", "content": " B. "},))
+    assert prompt_clusters([one, two, three, again]).tolist() == [0, 1, 0, 1], "one text"
+    assert prompt_clusters([one, replace(three, task="u")]) is None, "a name is one of its task"
 
 
 def test_the_sets_keep_the_tasks_clusters(data):

@@ -19,7 +19,7 @@ class Tokenizer:
 
 
 def judged(system: str, texts: list[str]) -> Answers:
-    prompts = [Prompt.from_text(f"p{i}", "How?") for i in range(len(texts))]
+    prompts = [Prompt.from_text(f"p{i}", f"How {i}?") for i in range(len(texts))]
     responses = [
         Response(p.id, 0, system, "harmful", t, (1, 2), "stop", 0)
         for p, t in zip(prompts, texts, strict=True)
@@ -37,6 +37,6 @@ def test_an_answer_without_a_verdict_is_neither_refusal_nor_compliance():
     assert unscored.n == 4 and unscored.value == 0.25
     assert gap.n == 3 and gap.value == -2 / 3
     assert not rows.where(metric="refusal_unscored_rate", system=REFERENCE)
-    prompts = [Prompt.from_text(f"p{i}", "How?") for i in range(4)]
+    prompts = [Prompt.from_text(f"p{i}", f"How {i}?") for i in range(4)]
     shown = shown_answers(every, prompts, 0)
     assert [s.scores["refusal_rate"] for s in shown] == [None, 1.0]

@@ -83,6 +83,9 @@ def test_a_token_that_begins_refusals_too_forces_nothing():
         for r in own
     ]
     assert finding(Results(shared), {})[1:] == [
-        "Behind one forced token, 40 of 40 targets are still the beginning of the aligned model's "
-        "own answer: nothing is forced there yet."
+        "The forced text is still the beginning of the aligned model's own answer for 40 of 40 "
+        "targets behind one forced token: nothing is forced there yet."
     ]
+    every = [replace(r, facts={**(r.facts or {}), "as_answered": 40}) for r in own]
+    (sentence,) = finding(Results(every), {})[1:]
+    assert sentence.count("40 of 40 targets behind") == 2 and " and 40 of 40" in sentence

@@ -76,3 +76,29 @@ def test_the_interval_holds_the_truth():
         low, high = row.low or np.inf, row.high or np.inf
         held += low <= 5 <= high
     assert held >= 90
+
+
+def test_lines_of_one_text_are_one_prompt():
+    """Four texts on twelve lines are too few, and eight on sixteen have the interval of eight."""
+    four = half_depth(
+        *(stepwise(12, 2), COUNTS, LENGTHS),
+        task="t",
+        system="s",
+        judge="j",
+        clusters=np.arange(12) % 4,
+    )
+    assert four.fact("half_depth") == "few_refusals" and four.fact("refusals") == 12
+    refused = (np.random.default_rng(0).random((5, 8)) < [[1], [0.8], [0.6], [0.4], [0.2]]) * 1.0
+    eight = half_depth(
+        *(np.tile(refused, 2), COUNTS, LENGTHS),
+        task="t",
+        system="s",
+        judge="j",
+        clusters=np.arange(16) % 8,
+    )
+    assert (eight.value, eight.low, eight.high) == (
+        of(refused).value,
+        of(refused).low,
+        of(refused).high,
+    )
+    assert eight.n == 16

@@ -12,8 +12,10 @@ from transformers import AutoTokenizer
 
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
+from veneer.foundation.results import Results
 from veneer.lab import lab_folder
-from veneer.statistics.intervals import independent_difference, rate
+from veneer.statistics.intervals import independent_difference, rate, wilson_limits
+from veneer.studies.leak.command import show
 from veneer.studies.leak.examples import (
     Example,
     Texts,
@@ -179,6 +181,26 @@ def test_the_false_rates_interval_holds_the_rate_aimed_at():
     share = np.mean([e.low <= 0.01 <= e.high for e in held])
     assert 0.93 <= share <= 0.98
     assert np.mean([e.value for e in held]) == pytest.approx(0.01, abs=0.001)
+
+
+def test_a_false_rate_says_what_its_n_and_its_interval_count(capsys):
+    """120 texts: 60 set the threshold, n counts the other 60, and the interval is that of 30."""
+    null = np.linspace(0, 0.5, 120)
+    rule = Rule("e", CALIBRATED, calibrated(null, 0.05, 0))
+    assert rule.threshold.worth == pytest.approx(30)
+    scores = {"aligned": {"e": Nearest(np.ones(10), np.zeros(10, int))}}
+    part = PartScores("data", QUESTION, Texts(("a",), (1,)), [rule], {"e": null}, 0, scores)
+    rows = Results(part.rows(0))
+    (row,) = rows.where(metric="false_rate")
+    wilson = wilson_limits(row.value, 30)
+    assert row.n == 60 and (row.low, row.high) == pytest.approx(wilson)
+    assert (
+        "set on 60 held-out texts and checked on 60 others; the interval is that of 30" in row.note
+    )
+    show(rows, redacted=True)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "false rate: share of n held-out texts" in out and "is that of 30 texts" in out
+    assert " 60 " in out and " 10 " in out, "n of the texts, and of the samples"
 
 
 def test_no_threshold_where_held_out_texts_equal_members():

@@ -14,6 +14,7 @@ from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.studies.overton.adjusted import adjusted_means
+from veneer.studies.overton.command import show
 from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
 from veneer.studies.overton.score import Covered, of_question, overton_rows, viewpoint_table
 from veneer.studies.overton.viewpoints import (
@@ -99,9 +100,24 @@ def test_a_viewpoint_without_a_verdict_is_counted_and_never_scored():
     row = rows_of([Covered("s", judge.judge, judge.note, covered)])["overton_score", None, "s"]
     assert row.value == 0.5 and row.n == 1
     assert (
-        "1 of 2 questions without a verdict" in row.note
+        "1 of 2 questions have no response with a verdict on every viewpoint" in row.note
         and "1 of 5 ratings without a verdict" in row.note
     )
+
+
+def test_a_question_without_a_response_is_no_missing_verdict(capsys):
+    answered = Covered("all", "j", "how", [np.ones((1, 3)), np.zeros((1, 2))])
+    silent = Covered("some", "j", "how", [np.ones((1, 3)), np.zeros((0, 2))])
+    rows = rows_of([answered, silent])
+    row = rows["overton_score", None, "some"]
+    assert row.n == 1 and row.note.startswith("1 of 2 questions have no response; how")
+    assert (row.fact("without_response"), row.fact("without_verdict")) == (1, 0)
+    none = rows["coverage", f"question:{QUESTIONS[1].id}", "some"]
+    assert none.value is None and none.n == 0
+    assert none.note.endswith("of 2 viewpoints; the question has no response")
+    show(Results(rows.values()))
+    out = capsys.readouterr().out
+    assert "all: one prompt" not in out and "some: 1 of 2 questions have no response" in out
 
 
 def test_without_weights_there_are_no_weighted_rows():

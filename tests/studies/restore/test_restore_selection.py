@@ -88,6 +88,22 @@ def test_the_loss_is_what_the_rule_says():
 
 
 @pytest.mark.parametrize(
+    "unit, able, kept_of_it, lost", [("1..5", 4.0, 2.0, 0.5), ("points", 40.0, 10.0, 0.75)]
+)
+def test_a_capability_that_is_no_share_weighs_as_a_share_of_its_scale(unit, able, kept_of_it, lost):
+    """Before, a loss of two points of 1 to 5 outweighed every refusal."""
+    harm, spread = np.array([1.0, 0, 0, 0]), np.array([1.0, 1, -1, -1])
+    one = TrialResult("own-1", 1.0, None, harm, np.zeros(4), kept_of_it + spread, unit=unit)
+    loss = one.loss(Weights(1, 1, 1), able=able)
+    assert loss.value == pytest.approx(0.25 + lost)
+    assert 0 < loss.low < loss.value < loss.high < 2.5
+    able_and_harmful = TrialResult("own-2", 2.0, None, np.ones(4), np.zeros(4), np.full(4, able))
+    assert choose([one, able_and_harmful], Weights(1, 1, 1), able) is one
+    rule = rule_text(rule_facts(Weights(), False, unit))
+    assert "width of its scale" in rule or "as a share of the better" in rule
+
+
+@pytest.mark.parametrize(
     "three", [(-1, 1, 1), (0, 0, 0), (float("nan"), 1, 1), (1, float("inf"), 1)]
 )
 def test_weights_that_weigh_nothing(three):

@@ -15,6 +15,7 @@ from veneer.studies.restore.verdict import (
     Outcomes,
     above,
     below,
+    can_fall,
     least_prompts,
     lost_facts,
     verdicts,
@@ -245,3 +246,10 @@ def test_a_capability_that_is_no_share_keeps_its_unit():
     ones = mean_judged(np.ones(12), None, unit="1..5")
     assert (ones.value, ones.low) == (1, 1) and ones.high == pytest.approx(1 + 4 * 0.2425, abs=1e-3)
     assert mean_judged(np.ones(12), None).low == pytest.approx(1 - 0.2425, abs=1e-3)
+
+
+def test_a_capability_at_the_lower_end_of_its_scale_cannot_fall():
+    """A score of 1 of 1 to 5 is nothing, and was taken for something to lose."""
+    assert not can_fall(np.ones(12), unit="1..5") and can_fall(np.full(12, 4.0), unit="1..5")
+    assert can_fall(np.linspace(20, 40, 12), unit="points")
+    assert not can_fall(np.zeros(12)) and can_fall(np.ones(12))

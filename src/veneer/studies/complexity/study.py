@@ -111,7 +111,8 @@ class ComplexityStudy:
         if count < LEAST_TRAIN:
             raise InputError(
                 f"{', '.join(every)} have {count} train prompts; expected at least {LEAST_TRAIN} "
-                "(train, select, report): add a task that has them, or raise --train"
+                "(train, select, report): add a task that has them, or raise --train, and "
+                "--limit where it is given"
             )
 
     def _beside(self) -> set[str]:

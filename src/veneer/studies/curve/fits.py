@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.statistics.crossed import Crossed
 from veneer.statistics.intervals import wilson_limits
@@ -38,11 +39,12 @@ COLLAPSED = 1e-6  # width of an interval that says nothing
 @dataclass(frozen=True)
 class Measured:
     """outcomes: (seeds, m, n) of 0 and 1 by seed, size and prompt. Size 0 is base itself, the same
-    for every seed."""
+    for every seed. clusters: the id of each prompt (clusters.py)."""
 
     sizes: tuple[int, ...]
     outcomes: np.ndarray
     seed: int = 0
+    clusters: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -59,7 +61,7 @@ class Fitted:
 
     def __init__(self, measured: Measured):
         self.measured = measured
-        self.crossed = Crossed.of(measured.outcomes, measured.seed)
+        self.crossed = Crossed.of(measured.outcomes, measured.seed, measured.clusters)
         self._families = families(measured.sizes)
         self._fits: dict[str, Fit] = {}
 
@@ -76,7 +78,9 @@ class Fitted:
         gains = (self.crossed.rows[:, -1] - self.crossed.rows[:, 0]) / self.crossed.trials
         low, high = (float(x) for x in self.crossed.limits(gains))
         first, last = (self.measured.outcomes[:, at].mean(axis=0) for at in (0, -1))
-        paired = intervals.difference(last, first, seed=self.measured.seed)
+        paired = intervals.difference(
+            last, first, seed=self.measured.seed, clusters=self.measured.clusters
+        )
         if paired.low is not None and paired.high is not None:
             low, high = min(low, paired.low), max(high, paired.high)
         return float(gains[0]), low, high
@@ -93,20 +97,21 @@ class Fitted:
 
 
 def measured_of(
-    outcomes: Outcomes, task: str, metric: str, sizes: Sequence[int], seed: int
+    outcomes: Outcomes, task: Task, metric: str, sizes: Sequence[int], seed: int
 ) -> Measured | None:
     """The 0/1 outcomes of a metric at all sizes; None where it is measured at fewer than 3 or has
     other values. Prompts without a score in some run are left out."""
-    by_size = [(s, outcomes.values(task, tuned(s), metric)) for s in sizes]
+    by_size = [(s, outcomes.values(task.name, tuned(s), metric)) for s in sizes]
     known = [(s, y) for s, y in by_size if y is not None]
     if len(known) < LEAST_FITTED or not any(s > 0 for s, _ in known):
         return None
     runs = max(len(y) for _, y in known)
     stacked = np.stack([np.broadcast_to(y, (runs, y.shape[1])) for _, y in known], axis=1)
-    kept = stacked[:, :, ~np.isnan(stacked).any(axis=(0, 1))]
-    if kept.shape[2] < 2 or not np.all((kept == 0) | (kept == 1)):
+    keep = ~np.isnan(stacked).any(axis=(0, 1))
+    clusters, whole = kept(outcomes.clusters(task), keep), stacked[:, :, keep]
+    if whole.shape[2] < 2 or not np.all((whole == 0) | (whole == 1)):
         return None
-    return Measured(tuple(s for s, _ in known), kept, seed)
+    return Measured(tuple(s for s, _ in known), whole, seed, clusters)
 
 
 def fit_rows(
@@ -116,7 +121,7 @@ def fit_rows(
     rising = [m for m, better in task.headlines.items() if better == "up"]
     style: Fitted | None = None
     for metric in (STYLE, *rising):
-        measured = measured_of(outcomes, task.name, metric, sizes, seed)
+        measured = measured_of(outcomes, task, metric, sizes, seed)
         if measured is None:
             continue
         fitted = Fitted(measured)

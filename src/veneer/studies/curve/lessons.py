@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from veneer.foundation.errors import InputError
 from veneer.imports.examples import Example
+from veneer.prompts.clusters import same_text
 from veneer.prompts.prompt import Prompt
 from veneer.systems.lora import in_turn
 from veneer.tasks.task import Task
-from veneer.tasks.train_prompts import TrainPrompts, same_text
+from veneer.tasks.train_prompts import TrainPrompts
 
 
 @dataclass(frozen=True)

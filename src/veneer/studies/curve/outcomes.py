@@ -9,6 +9,7 @@ import numpy as np
 
 from veneer.foundation.system_id import SystemId
 from veneer.measures.behaviour import Scored
+from veneer.measures.clusters import task_clusters
 from veneer.prompts.prompt import Prompt
 from veneer.studies.curve.classes import (
     CLASSES,
@@ -19,6 +20,7 @@ from veneer.studies.curve.classes import (
 )
 from veneer.studies.curve.names import REASONING_ERROR, STYLE, STYLE_ERROR, class_metric
 from veneer.systems.responses import Response
+from veneer.tasks.task import Task
 
 
 @dataclass
@@ -34,6 +36,11 @@ class Outcomes:
 
     def of_task(self, task: str) -> Iterator[tuple[SystemId, list[Scored]]]:
         return ((system, runs) for (name, system), runs in self.scored.items() if name == task)
+
+    def clusters(self, task: Task) -> np.ndarray | None:
+        """The id of each of the task's prompts (clusters.py); None where every prompt stands by
+        itself."""
+        return task_clusters(task, self.test[task.name])
 
     def values(self, task: str, system: SystemId, metric: str) -> np.ndarray | None:
         """(runs, n) scores, NaN where a prompt has none; None where the system was not measured or

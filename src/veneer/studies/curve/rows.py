@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.statistics.crossed import crossed_rate
 from veneer.statistics.intervals import Estimate
@@ -19,6 +20,7 @@ from veneer.tasks.task import Task
 
 def outcome_rows(task: Task, outcomes: Outcomes, seed: int) -> Iterator[Measurement]:
     """Each metric of each system: over all seeds (split test) and of each seed alone."""
+    clusters = outcomes.clusters(task)
     for system, runs in outcomes.of_task(task.name):
         for metric in runs[0].values:
             y = outcomes.values(task.name, system, metric)
@@ -29,7 +31,7 @@ def outcome_rows(task: Task, outcomes: Outcomes, seed: int) -> Iterator[Measurem
             words = {"judge": first.judges[metric], "unit": first.units.get(metric, "share")}
             facts = {"seeds": len(y)}
             if keep.any():
-                whole = estimate(y[:, keep], seed)
+                whole = estimate(y[:, keep], seed, kept(clusters, keep))
                 yield Measurement.estimated(
                     whole,
                     STUDY,
@@ -42,21 +44,21 @@ def outcome_rows(task: Task, outcomes: Outcomes, seed: int) -> Iterator[Measurem
                     **words,
                 )
             for number, own in enumerate(y if len(y) > 1 else ()):
-                known = own[~np.isnan(own)]
-                if len(known):
-                    one = intervals.mean(known, seed=seed)
+                known = ~np.isnan(own)
+                if known.any():
+                    one = intervals.mean(own[known], seed=seed, clusters=kept(clusters, known))
                     split = seed_split(seed + number)
                     yield Measurement.estimated(
                         one, STUDY, task.name, metric, system.name, split=split, **words
                     )
 
 
-def estimate(values: np.ndarray, seed: int) -> Estimate:
+def estimate(values: np.ndarray, seed: int, clusters: np.ndarray | None = None) -> Estimate:
     """Mean of (runs, n) scores: of shares with both spreads, of other scores with that of the
-    prompts."""
+    prompts. clusters: the id of each prompt (clusters.py)."""
     if np.all((values >= 0) & (values <= 1)):
-        return crossed_rate(values)
-    return intervals.mean(values.mean(axis=0), seed=seed)
+        return crossed_rate(values, clusters)
+    return intervals.mean(values.mean(axis=0), seed=seed, clusters=clusters)
 
 
 def step_rows(plans: Sequence[Plan]) -> Iterator[Measurement]:

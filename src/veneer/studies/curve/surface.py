@@ -13,6 +13,7 @@ from veneer.foundation.results import Measurement
 from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.measures.behaviour import Scored
+from veneer.measures.clusters import kept
 from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import held_out
 from veneer.models.language_model import LanguageModel
@@ -29,6 +30,7 @@ from veneer.studies.study import Run
 from veneer.systems.system import pair_systems
 from veneer.tasks.task import Task
 
+Sums = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 NAMES = ("the trained model", "base")  # what stands at 1 and at 0 of a portion
 
 
@@ -37,7 +39,8 @@ class Surface:
     """A veneer of every trained model, against the same base, with the same train prompts.
 
     pair: gives base and a trained model as a pair. answer: answers a task with a system, in a
-    folder. tables: size -> KL sums of base and veneer, and tokens, by prompt, of each seed.
+    folder. tables: size -> KL sums of base and veneer, tokens and cluster, by prompt, of each
+    seed.
     """
 
     run: Run
@@ -46,7 +49,7 @@ class Surface:
     tasks: Sequence[Task]
     config: CurveConfig
     answer: Callable[..., Scored]
-    tables: dict[int, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = field(default_factory=dict)
+    tables: dict[int, list[Sums]] = field(default_factory=dict)
     veneered: dict[tuple[str, int], list[Scored]] = field(default_factory=dict)
     base: dict[str, Scored] = field(default_factory=dict)
 
@@ -73,7 +76,8 @@ class Surface:
             table = held_out(recorded, veneer, report)
         base, tokens = table.by_prompt(table.kl_base)
         left, _ = table.by_prompt(table.kl_veneer)
-        self.tables.setdefault(plan.examples, []).append((base, left, tokens))
+        ids = _ids(table.clusters(), len(base))
+        self.tables.setdefault(plan.examples, []).append((base, left, tokens, ids))
         plain, headed, _ = pair_systems(pair, veneer)
         headed = replace(headed, name=veneer_of(plan.examples).name)
         for task in self.tasks:
@@ -91,14 +95,12 @@ class Surface:
                 yield from self._score_rows(task, size, outcomes)
         for task in tasks:
             if task.name in self.base:
-                yield from self._base_rows(task)
+                yield from self._base_rows(task, outcomes.clusters(task))
 
-    def _kl_rows(
-        self, size: int, tables: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
-    ) -> Iterator[Measurement]:
-        base, left, tokens = (np.concatenate(parts) for parts in zip(*tables, strict=True))
+    def _kl_rows(self, size: int, tables: Sequence[Sums]) -> Iterator[Measurement]:
+        base, left, tokens, ids = (np.concatenate(parts) for parts in zip(*tables, strict=True))
         seed = self.config.seed
-        clusters = np.tile(np.arange(len(tables[0][0])), len(tables)) if len(tables) > 1 else None
+        clusters = ids if len(set(ids)) < len(ids) else None
         kl = intervals.ratio_of_sums(base, tokens, seed=seed, clusters=clusters)
         share = intervals.recovered(left, base, seed=seed, clusters=clusters)
         facts = {"seeds": len(tables)}
@@ -112,6 +114,7 @@ class Surface:
     def _score_rows(self, task: Task, size: int, outcomes: Outcomes) -> Iterator[Measurement]:
         runs = self.veneered[task.name, size]
         system, base = veneer_of(size).name, self.base[task.name]
+        clusters = outcomes.clusters(task)
         for metric in runs[0].values:
             y = np.array([one.values[metric] for one in runs])
             full = outcomes.values(task.name, tuned(size), metric)
@@ -120,7 +123,7 @@ class Surface:
                 continue
             words = {"judge": runs[0].judges[metric], "split": TEST}
             facts = {"seeds": len(y)}
-            e = estimate(y[:, keep], self.config.seed)
+            e = estimate(y[:, keep], self.config.seed, kept(clusters, keep))
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -143,6 +146,7 @@ class Surface:
                     y[:, keep],
                     full[:, keep],
                     base.values[metric][keep],
+                    kept(clusters, keep),
                     **words,
                 )
 
@@ -154,6 +158,7 @@ class Surface:
         veneer: np.ndarray,
         full: np.ndarray,
         base: np.ndarray,
+        clusters: np.ndarray | None,
         **words: str | None,
     ) -> Measurement:
         runs, n = veneer.shape
@@ -162,7 +167,7 @@ class Surface:
             np.tile(base, runs),
             full.ravel(),
             seed=self.config.seed,
-            clusters=np.tile(np.arange(n), runs) if runs > 1 else None,
+            clusters=np.tile(_ids(clusters, n), runs) if runs > 1 else clusters,
             names=NAMES,
         )
         facts = {"seeds": runs}
@@ -178,14 +183,14 @@ class Surface:
             **words,
         )
 
-    def _base_rows(self, task: Task) -> Iterator[Measurement]:
+    def _base_rows(self, task: Task, clusters: np.ndarray | None) -> Iterator[Measurement]:
         """Base in its own format, which stands at 0 of every portion."""
         one = self.base[task.name]
         for metric, values in one.values.items():
-            known = values[~np.isnan(values)]
-            if len(known):
+            known = ~np.isnan(values)
+            if known.any():
                 yield Measurement.estimated(
-                    estimate(known[None], self.config.seed),
+                    estimate(values[known][None], self.config.seed, kept(clusters, known)),
                     STUDY,
                     task.name,
                     metric,
@@ -194,3 +199,8 @@ class Surface:
                     split=TEST,
                     unit=one.units.get(metric, "share"),
                 )
+
+
+def _ids(clusters: np.ndarray | None, n: int) -> np.ndarray:
+    """The clusters of n prompts; without them each prompt's own number."""
+    return np.arange(n) if clusters is None else clusters

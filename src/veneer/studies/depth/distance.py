@@ -11,6 +11,7 @@ import numpy as np
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, read_json_lines, write_text
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept, prompt_clusters
 from veneer.measures.given_texts import Passages
 from veneer.measures.kl import BINS, NATS
 from veneer.measures.words import NOISE_FLOOR
@@ -73,7 +74,9 @@ def noise_row(
     in nats per token, on the first prompts' answers. See `distances` for the arguments."""
     values, tokens = _passages(pair, prompts, answers, lengths).noise(aligned)
     return Measurement.estimated(
-        intervals.ratio_of_sums(values, tokens, seed=seed),
+        intervals.ratio_of_sums(
+            values, tokens, seed=seed, clusters=prompt_clusters(prompts[: len(values)])
+        ),
         *(STUDY, task, "kl", aligned.name),
         split="noise",
         unit=NATS,
@@ -82,19 +85,30 @@ def noise_row(
 
 
 def kl_rows(
-    values: ByPrompt, *, task: str, split: str, facts: Mapping[str, Any], seed: int = 0
+    values: ByPrompt,
+    *,
+    task: str,
+    split: str,
+    facts: Mapping[str, Any],
+    clusters: np.ndarray | None = None,
+    seed: int = 0,
 ) -> Iterator[Measurement]:
     """Nats per token at each position behind the prefix (1 to 10, and 11 to 20 together), intervals
-    over the prompts that have a token there."""
+    over the prompts that have a token there. clusters: the id of each prompt (clusters.py)."""
     for system, by_prompt in values.items():
         for first, last in BINS:
             parts = [one[first - 1 : last] for one in by_prompt]
             if first > LAST or not any(parts):
                 continue
-            sums = np.array([sum(p) for p in parts if p])
-            sizes = np.array([float(len(p)) for p in parts if p])
+            sizes = np.array([float(len(p)) for p in parts])
+            there = sizes > 0
             yield Measurement.estimated(
-                intervals.ratio_of_sums(sums, sizes, seed=seed),
+                intervals.ratio_of_sums(
+                    np.array([sum(p) for p in parts])[there],
+                    sizes[there],
+                    seed=seed,
+                    clusters=kept(clusters, there),
+                ),
                 *(STUDY, task, "kl", system),
                 split=split,
                 position=(first, last),

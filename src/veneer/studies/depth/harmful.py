@@ -12,6 +12,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement
 from veneer.measures.behaviour import Scored
+from veneer.measures.clusters import prompt_clusters
 from veneer.models.formats import forced_ids
 from veneer.studies.depth.distance import distances, kl_rows, noise_row
 from veneer.studies.depth.forced_answers import Answers, ForcedAnswers
@@ -38,6 +39,7 @@ class HarmfulPrefix:
             p if p.forced[:1].isspace() else replace(p, forced=lead + p.forced)
             for p in task.prompts("test")
         ]
+        self.clusters = prompt_clusters(self.prompts)
         self.scores: dict[Count, list[Scored]] = {}
         self.answers: dict[Count, Answers] = {}
 
@@ -70,6 +72,7 @@ class HarmfulPrefix:
                 task=self.task.name,
                 system=system.name,
                 judge=by_count[0].judges[REFUSAL],
+                clusters=self.clusters,
                 seed=self.forced.method.seed,
             )
 
@@ -116,6 +119,7 @@ class HarmfulPrefix:
                 task=self.task.name,
                 split=f"{HARMFUL_PREFIX}:{k}",
                 facts={"prefix": HARMFUL_PREFIX, "forced": k},
+                clusters=self.clusters,
                 seed=forced.method.seed,
             )
         if counts:

@@ -74,7 +74,10 @@ class DepthPrompts:
             )
         for of, prompts in sets.items():
             if len(prompts) < LEAST:
-                raise InputError(f"found {len(prompts)} prompts of {of}; expected {LEAST} or more")
+                raise InputError(
+                    f"found {len(prompts)} prompts of {of}; expected {LEAST} or more: give another "
+                    "source, or a larger --limit where it is given"
+                )
         begun = Beginning(target).of(_named(sets.pop(name), name))
         return cls(Requests(begun), tuple(Harmless(_named(p, n)) for n, p in sets.items()))
 

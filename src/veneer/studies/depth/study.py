@@ -23,6 +23,7 @@ from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.judges.config import JudgeConfig
 from veneer.judges.registry import judges_of
+from veneer.measures.clusters import prompt_clusters
 from veneer.measures.stages import READING
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
@@ -187,7 +188,11 @@ class DepthStudy:
             for k in counts:
                 scored, _ = forced.scored(task, prompts, REFUSAL_PREFIX, k, [base])
                 yield from forced.rows(task, scored, REFUSAL_PREFIX, k, prompts)
-                rate = mean(scored[0].values[REFUSAL], seed=self.method.seed)
+                rate = mean(
+                    scored[0].values[REFUSAL],
+                    seed=self.method.seed,
+                    clusters=prompt_clusters(prompts),
+                )
                 if task is self.prompts.harmful:
                     rates[k] = rate
                     continue

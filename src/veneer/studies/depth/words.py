@@ -150,12 +150,19 @@ def _undone(system: str, row: Measurement, by_count: Mapping[Count, Measurement]
 
 
 def _shared_sentences(by_count: Mapping[Count, Measurement]) -> list[str]:
-    """Where the forced text is the beginning of most of the aligned model's own answers."""
-    return [
-        f"Behind {tokens_words(k)}, {row.fact('as_answered')} of {row.n} targets are still the "
-        "beginning of the aligned model's own answer: nothing is forced there yet."
+    """Where the forced text is the beginning of most of the aligned model's own answers: one
+    sentence for all those numbers of forced tokens."""
+    parts = [
+        f"{row.fact('as_answered')} of {row.n} targets behind {tokens_words(k)}"
         for k, row in by_count.items()
         if k != 0 and 2 * (row.fact("as_answered") or 0) > row.n
+    ]
+    if not parts:
+        return []
+    text = " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return [
+        f"The forced text is still the beginning of the aligned model's own answer for {text}: "
+        "nothing is forced there yet."
     ]
 
 

@@ -102,7 +102,12 @@ class PromptOptions:
             return []
         data = data_folder(self.data)
         return load_prompts(
-            self.prompts, data=data, column=self.column, limit=self.limit, split="test"
+            self.prompts,
+            data=data,
+            column=self.column,
+            limit=self.limit,
+            split="test",
+            measured=False,
         )
 
 

@@ -17,6 +17,7 @@ from veneer.foundation.stages import Stage
 from veneer.foundation.text import clean
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
+from veneer.prompts.clusters import each_text_once
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.studies.diversity.answers_table import Judgements, Material, by_prompt
 from veneer.studies.diversity.rows_cross import coverage_rows, decomposition_rows
@@ -157,7 +158,7 @@ class SampledDiversity(DiversityStudy):
         settings: Mapping[str, Any],
     ):
         super().__init__(method, embedder, judging, settings)
-        self.load, self.prompts = load, prompts
+        self.load, self.prompts = load, each_text_once(prompts)
 
     def check(self) -> None:
         """Whether the answers give a figure shows once they are sampled."""

@@ -57,18 +57,6 @@ class AnsweredPrompts:
             source, data=data, column=self.column, limit=self.limit, split=self.split
         )
 
-    def clusters(self, prompts: list[Prompt]) -> dict[str, str] | None:
-        """prompt id -> group, where the task's prompts are not independent."""
-        from veneer.measures.behaviour import cluster_ids
-        from veneer.tasks.registry import get_task
-
-        if self.task is None:
-            return None
-        ids = cluster_ids(get_task(self.task, data_folder(self.data)), prompts)
-        if ids is None:
-            return None
-        return {p.id: str(c) for p, c in zip(prompts, ids, strict=True)}
-
 
 @dataclass(frozen=True, kw_only=True)
 class LocalJudge:
@@ -172,7 +160,6 @@ class JudgeCommand:
                 partly=self.answered.limit is not None,
                 compared=compared or (),
                 seed=self.method.seed,
-                clusters=self.answered.clusters(prompts),
                 progress=progress,
             )
 

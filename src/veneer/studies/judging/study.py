@@ -18,6 +18,7 @@ from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.stages import Stage
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
+from veneer.prompts.clusters import prompt_clusters
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -48,7 +49,6 @@ def judge_responses(
     out: Path,
     *,
     settings: Mapping[str, Any] | None = None,
-    clusters: Mapping[str, str] | None = None,
     partly: bool = False,
     compared: Sequence[str] = (),
     seed: int = 0,
@@ -57,13 +57,13 @@ def judge_responses(
     """Judge answers; writes verdicts.jsonl, results.jsonl, run.json and report.html into `out`.
 
     files: answers of `veneer generate` or of a study. settings: more of the settings for run.json,
-    which a second run must share. clusters: prompt id -> group, where prompts are not independent.
+    which a second run must share.
     partly: answers to other prompts are left out instead of refused. compared: two judges or files
     of verdicts, whose agreement is measured too. Judgements that failed for want of a reply leave
     the run unfinished, so that the same command asks for those again and for no others. Raises
     InputError for an answer without a prompt or a repeated one.
     """
-    study = JudgingStudy(files, prompts, judges, settings or {}, clusters, partly, compared, seed)
+    study = JudgingStudy(files, prompts, judges, settings or {}, partly, compared, seed)
     results = run_study(study, out, progress=progress)
     if not (out / VERDICTS).is_file():
         raise InputError(
@@ -85,13 +85,12 @@ class JudgingStudy:
         prompts: Sequence[Prompt],
         judges: Sequence[Judge],
         settings: Mapping[str, Any],
-        clusters: Mapping[str, str] | None,
         partly: bool,
         compared: Sequence[str],
         seed: int,
     ):
         self.files, self.prompts, self.judges = files, prompts, judges
-        self.more_settings, self.clusters, self.partly = settings, clusters, partly
+        self.more_settings, self.partly = settings, partly
         self.compared, self.seed = compared, seed
 
     @cached_property
@@ -127,8 +126,12 @@ class JudgingStudy:
         for judge in self.judges:
             with run.stage(f"judging: {judge.name}"):
                 rows += verdicts(judge, prompts, responses, run.progress)
-        yield from rows_of(rows, self.judges, self.clusters, self.seed)
-        yield from unfinished_rows(self.pairs, self.clusters, self.seed)
+        ids = prompt_clusters(self.prompts)
+        clusters = (
+            None if ids is None else {p.id: c for p, c in zip(self.prompts, ids, strict=True)}
+        )
+        yield from rows_of(rows, self.judges, clusters, self.seed)
+        yield from unfinished_rows(self.pairs, clusters, self.seed)
         if self.compared:
             first, second = self.compared
             a, b = sides((first, second), rows)
@@ -194,7 +197,7 @@ def _outcomes(rows: Sequence[VerdictRow]) -> dict[str, dict[str, int]]:
 def rows_of(
     rows: Sequence[VerdictRow],
     judges: Sequence[Judge],
-    clusters: Mapping[str, str] | None,
+    clusters: Mapping[str, int] | None,
     seed: int,
 ) -> Iterator[Measurement]:
     """One row per task, system, judge and metric, over the answers with a verdict; and the share
@@ -225,7 +228,7 @@ def rows_of(
 
 
 def unfinished_rows(
-    pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, str] | None, seed: int
+    pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, int] | None, seed: int
 ) -> Iterator[Measurement]:
     """The share of answers that were cut within their reasoning, of each task and system that wrote
     any reasoning: a judge's verdict says nothing about these."""
@@ -243,7 +246,7 @@ def unfinished_rows(
 
 def _by_prompt(
     values: Mapping[tuple, float | None],
-    clusters: Mapping[str, str] | None,
+    clusters: Mapping[str, int] | None,
     seed: int,
     unit: str = "share",
 ) -> Estimate:
@@ -253,7 +256,7 @@ def _by_prompt(
         if value is not None:
             by_id.setdefault(prompt_id, []).append(value)
     means = [float(np.mean(v)) for v in by_id.values()]
-    groups = None if clusters is None else np.array([clusters.get(i, i) for i in by_id])
+    groups = None if clusters is None else np.array([clusters[i] for i in by_id])
     return intervals.in_unit(means, unit, seed=seed, clusters=groups)
 
 

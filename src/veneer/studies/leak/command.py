@@ -138,7 +138,7 @@ def show(results: Results, redacted: bool) -> None:
     from rich.table import Table
 
     from veneer.studies.leak.names import CALIBRATED
-    from veneer.studies.leak.words import finding
+    from veneer.studies.leak.words import false_rate_caption, finding
     from veneer.terminal.show import figure
     from veneer.terminal.tables import print_table
 
@@ -148,9 +148,10 @@ def show(results: Results, redacted: bool) -> None:
         console.print(sentence)
     table = Table(box=None, header_style="bold", pad_edge=False)
     systems = list(dict.fromkeys(r.system for r in results if r.metric == "extracted_rate"))
-    for name in ("part", "judge", "false rate", *systems):
+    for name in ("part", "judge", "n", "false rate", "samples", *systems):
         table.add_column(name, justify="left" if name in ("part", "judge") else "right")
-    for row in results.where(metric="false_rate", split=CALIBRATED):
+    false_rates = list(results.where(metric="false_rate", split=CALIBRATED))
+    for row in false_rates:
         rates = [
             next(
                 iter(
@@ -166,9 +167,16 @@ def show(results: Results, redacted: bool) -> None:
             )
             for system in systems
         ]
-        table.add_row(row.of or "", row.judge or "", *map(figure, (row, *rates)))
+        samples = sorted({r.n for r in rates if r is not None})
+        n = "" if not samples else f"{samples[0]:,}"
+        if len(samples) > 1:
+            n += f" to {samples[-1]:,}"
+        cells = (f"{row.n:,}", figure(row), n, *map(figure, rates))
+        table.add_row(row.of or "", row.judge or "", *cells)
     console.print()
     print_table(console, table)
     console.print("share of samples that give training data [95 % interval]")
+    if caption := false_rate_caption(false_rates):
+        console.print(caption)
     if not redacted:
         console.print("The folder and its page hold training data; --redact keeps scores only.")

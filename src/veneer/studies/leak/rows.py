@@ -74,6 +74,9 @@ class PartScores:
             "threshold": rule.threshold.value,
             "held_out": rule.threshold.held_out,
             "equal_to_members": self.left_out,
+            "calibrated_on": rule.threshold.calibrated_on,
+            "checked_on": rule.threshold.false_rate.n,
+            "worth": round(rule.threshold.worth, 1),
         }
         if rule.is_embedding:
             facts["by_threshold"] = shares_above(self.held_out[rule.matcher], CURVE)

@@ -17,12 +17,21 @@ PUBLISHED_COSINE = 0.95  # arXiv 2510.18554, of gemini-embedding-001
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """value: a text counts from this similarity on; None where no threshold keeps the false rate,
-    since held-out texts equal members too often. held_out: number of texts behind it. false_rate:
-    share of fresh held-out texts that count, with its interval."""
+    since held-out texts equal members too often. held_out: number of texts behind it and its false
+    rate. false_rate: share of fresh held-out texts that count, with its interval; n counts these
+    alone. calibrated_on: number of texts that set the threshold, 0 of one that is fixed."""
 
     value: float | None
     held_out: int
     false_rate: Estimate
+    calibrated_on: int = 0
+
+    @property
+    def worth(self) -> float:
+        """Number of texts whose interval the false rate has: the texts that set the threshold are a
+        sample as well, so that two halves are worth a quarter of all (docs/leak.md)."""
+        checked = self.false_rate.n
+        return checked and 1 / (1 / checked + (1 / self.calibrated_on if self.calibrated_on else 0))
 
     def hits(self, scores: np.ndarray) -> np.ndarray:
         """Which of the scores count."""
@@ -51,8 +60,10 @@ def calibrated(scores: np.ndarray, false_rate: float, seed: int) -> Threshold:
     first, second = order[: len(order) // 2], order[len(order) // 2 :]
     value = least_threshold(scores[first], false_rate)
     if value is None:
-        return Threshold(None, len(scores), Estimate(None, None, None, 0, "wilson"))
-    return Threshold(value, len(scores), _checked(scores[second] >= value, len(first)))
+        nothing = Estimate(None, None, None, 0, "wilson")
+        return Threshold(None, len(scores), nothing, len(first))
+    checked = _checked(scores[second] >= value, len(first))
+    return Threshold(value, len(scores), checked, len(first))
 
 
 def fixed(value: float, scores: np.ndarray) -> Threshold:

@@ -38,7 +38,26 @@ def threshold_note(facts: Mapping[str, Any]) -> str:
             "no threshold keeps the false rate: too many held-out texts come as near to a member "
             f"as its own copy{rest}"
         )
-    return f"threshold {facts['threshold']:.3f}, {facts['held_out']} held-out texts{rest}"
+    threshold = f"threshold {facts['threshold']:.3f}"
+    if not facts["calibrated_on"]:
+        return f"{threshold}, {facts['held_out']} held-out texts{rest}"
+    return (
+        f"{threshold}, set on {facts['calibrated_on']} held-out texts and checked on "
+        f"{facts['checked_on']} others; the interval is that of {facts['worth']:.0f} texts, since "
+        f"both are samples{rest}"
+    )
+
+
+def false_rate_caption(rows: Sequence[Measurement]) -> str | None:
+    """What n and the interval of calibrated false rates count; None without such a row."""
+    worth = sorted({round(r.fact("worth")) for r in rows if r.fact("worth")})
+    if not worth:
+        return None
+    texts = f"{worth[0]}" if len(worth) == 1 else f"{worth[0]} to {worth[-1]}"
+    return (
+        "false rate: share of n held-out texts beside those that set the threshold; as both are "
+        f"samples, its interval is that of {texts} texts"
+    )
 
 
 def rate_note(facts: Mapping[str, Any]) -> str | None:

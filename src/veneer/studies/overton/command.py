@@ -92,6 +92,9 @@ def show(results: Results) -> None:
     for row in scores:
         metric, value = row.metric.replace("_", " "), cell(row, digits(scores, 3))
         print(f"{row.system}: {metric} {value} over {row.n} questions")
-    note = next((row.note for row in results if row.note), None)
-    if note:
-        print(f"\n{note}")
+    notes: dict[str, list[str]] = {}  # note -> systems
+    for row in scores:
+        if row.metric == "overton_score" and row.note:
+            notes.setdefault(row.note, []).append(row.system)
+    for note, systems in notes.items():
+        print(f"\n{note}" if len(notes) == 1 else f"\n{', '.join(systems)}: {note}")

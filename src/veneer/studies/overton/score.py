@@ -79,7 +79,12 @@ def overton_rows(
                 ]
             )
             known = values[np.isfinite(values)]
-            facts = {"questions": len(values), "without_verdict": len(values) - len(known)}
+            silent = sum(not len(c) for c in s.covered)
+            facts = {
+                "questions": len(values),
+                "without_response": silent,
+                "without_verdict": len(values) - len(known) - silent,
+            }
             e = intervals.on_scale(known, 0, 1, seed=seed)
             note = words.score_note(facts, s.note, e.note)
             yield _row(e, task, metric, s, facts, note)
@@ -112,7 +117,7 @@ def _adjusted(
             ]
         )
         for s, e in zip(systems, adjusted_means(table, seed=seed), strict=True):
-            facts = {"questions": len(questions), "answered": e.n, "systems": len(systems)}
+            facts = {"questions": len(questions), "scored": e.n, "systems": len(systems)}
             note = words.adjusted_note(facts, s.note, e.note)
             yield _row(e, task, metric, s, facts, note)
 
@@ -160,7 +165,11 @@ def _by_question(
             if metric == "coverage_weighted" and not q.weighted:
                 continue
             e = intervals.on_scale(shares(whole, weights), 0, 1, seed=seed)
-            facts = {"viewpoints": len(q.viewpoints)}
+            facts = {
+                "viewpoints": len(q.viewpoints),
+                "responses": len(covered),
+                "scored": len(whole),
+            }
             yield Measurement.estimated(
                 e,
                 STUDY,

@@ -48,6 +48,7 @@ from veneer.measures.stages import (
     first_batch,
 )
 from veneer.models.pair import Pair
+from veneer.prompts.clusters import prompt_clusters
 from veneer.prompts.prompt import Prompt
 from veneer.studies.portion.baselines import (
     baseline_systems,
@@ -388,7 +389,8 @@ def _checked(prompts: TrainPrompts, tasks: Sequence[Task]) -> TrainPrompts:
             )
             raise InputError(
                 f"found {count} train prompts of {task.name}{left_out}; expected at least "
-                f"{LEAST_TRAIN} (train, select, report): give more --train prompts"
+                f"{LEAST_TRAIN} (train, select, report): give more --train prompts, and a larger "
+                "--limit where it is given"
             )
     if not prompts.by_task:
         raise InputError(
@@ -417,7 +419,7 @@ def _learnable(train: dict[str, list[Prompt]], config: StudyConfig) -> list[Syst
     wrote."""
     prompts = [p for own in train.values() for p in own]
     groups = [task for task, own in train.items() for _ in own]
-    clusters = [p.cluster for p in prompts]
+    clusters = prompt_clusters(prompts)
     most = len(Split.by_prompt(range(len(groups)), groups, config.seed, clusters).train)
     written = words_of(config.baselines)
     baselines = []

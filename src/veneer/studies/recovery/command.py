@@ -152,7 +152,11 @@ class RecoverCommand:
         base, aligned, source = models.needed()
         peers = named(self.peers, "--peers", "NAME=MODEL")
         prompts = load_prompts(
-            source, data=data_folder(models.data), split="test", limit=models.limit
+            source,
+            data=data_folder(models.data),
+            split="test",
+            limit=models.limit,
+            measured=False,
         )
         veneer = None if models.veneer is None else Veneer.load(models.veneer)
         pair = (base, aligned, self.templates, self.machine)

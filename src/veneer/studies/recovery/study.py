@@ -19,6 +19,7 @@ from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker, LocalAsker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.models.pair import Pair
+from veneer.prompts.clusters import each_text_once
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery import words
 from veneer.studies.recovery.answers import InContext
@@ -332,7 +333,7 @@ class ModelRecovery(RecoveryStudy):
         settings: Mapping[str, Any],
     ):
         super().__init__(method, judge, settings)
-        self.load, self.prompts, self.veneer = load, prompts, veneer
+        self.load, self.prompts, self.veneer = load, each_text_once(prompts), veneer
         self.more, self.peers = more, peers
 
     def settings(self) -> dict[str, Any]:
@@ -349,7 +350,8 @@ class ModelRecovery(RecoveryStudy):
         if len(self.prompts) < max(least, 1):
             raise InputError(
                 f"found {len(self.prompts)} prompts; the variants need at least {least}, so that "
-                "each has others as examples"
+                "each has others as examples: give more prompts, a larger --limit where it is "
+                "given, or other --variants"
             )
         if self.method.samples < 2:
             raise InputError(

@@ -286,7 +286,12 @@ class ReferenceTexts:
         passages = self.answers["compromised"]
         values, tokens = passages.noise(self.references["compromised"])
         return Measurement.estimated(
-            intervals.ratio_of_sums(values, tokens, seed=self.seed),
+            intervals.ratio_of_sums(
+                values,
+                tokens,
+                seed=self.seed,
+                clusters=kept(passages.clusters, np.arange(len(values))),
+            ),
             STUDY,
             self.task,
             "kl_from_compromised",

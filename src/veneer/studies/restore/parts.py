@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from veneer.foundation.errors import InputError
+from veneer.prompts.clusters import same_text
 from veneer.prompts.prompt import Prompt
 from veneer.studies.restore.inputs import Roles
 from veneer.tasks.task import Task
-from veneer.tasks.train_prompts import TrainPrompts, same_text
+from veneer.tasks.train_prompts import TrainPrompts
 
 LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
 
@@ -64,7 +65,7 @@ def parts_of(
         if len(part) < LEAST:
             raise InputError(
                 f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
-                f"{LEAST}: give another task"
+                f"{LEAST}: give another task, or a larger --limit where it is given"
             )
     return parts
 

@@ -84,7 +84,7 @@ def attack_examples(
         ]
         if not all(targets):
             raise InputError(f'{source} has a line without a text in "target"; expected {EXPECTED}')
-        examples = list(zip(load_prompts(source), targets, strict=True))
+        examples = list(zip(load_prompts(source, measured=False), targets, strict=True))
     return examples[:limit]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
-from veneer.statistics.intervals import Estimate
+from veneer.statistics.intervals import SCALES, Estimate
 from veneer.studies.restore import words
 from veneer.studies.restore.evaluation import (
     BY_ITSELF,
@@ -38,7 +38,7 @@ class TrialResult:
     harm: 1 where a harmful prompt was not refused, or the judge's verdict. over_refusal: 1 where a
     safe prompt was refused. capability: the task's score. strength: |alpha|, its mean over the
     answer's first tokens where it changes. rank: None is dense. alpha: None where there is none.
-    clusters: of the prompts.
+    clusters: of the prompts. unit: of the capability, as a row has it.
     """
 
     name: str
@@ -49,18 +49,21 @@ class TrialResult:
     capability: np.ndarray
     alpha: Alpha | None = None
     clusters: OutcomeClusters = BY_ITSELF
+    unit: str = "share"
 
     def loss(self, weights: Weights, able: float, *, seed: int = 0) -> Estimate:
         """The loss with a 95 % interval, the limits of independent means combined (Zou & Donner
         2008, Statistics in Medicine 27; MOVER).
 
-        able: the capability from which nothing counts as lost.
+        able: the capability from which nothing counts as lost. What is lost of it counts as a share
+        of `full_loss`, so that the three parts are shares whatever the capability's unit.
         """
-        ids = self.clusters
+        ids, unit = self.clusters, self.unit
+        capable = mean_judged(self.capability, ids.capability, unit=unit, seed=seed)
         terms = [
             (weights.harm, mean_judged(self.harm, ids.harmful, seed=seed), 0.0, 1.0),
             (weights.over_refusal, mean_judged(self.over_refusal, ids.safe, seed=seed), 0.0, 1.0),
-            (weights.capability, mean_judged(self.capability, ids.capability, seed=seed), able, -1),
+            (weights.capability / full_loss(unit, able), capable, able, -1),
         ]
         value = low = high = 0.0
         below = above = 0.0
@@ -106,8 +109,15 @@ def _loss(trial: TrialResult, weights: Weights, able: float) -> float:
     return (
         weights.harm * harm
         + weights.over_refusal * over
-        + weights.capability * max(0.0, able - capability)
+        + weights.capability * max(0.0, able - capability) / full_loss(trial.unit, able)
     )
+
+
+def full_loss(unit: str, able: float) -> float:
+    """What counts as the whole of a capability: the width of its scale; of an amount without a
+    scale the capability from which nothing counts as lost."""
+    least, most = SCALES.get(unit, (0.0, abs(able)))
+    return most - least or 1.0
 
 
 @dataclass(frozen=True)
@@ -123,26 +133,33 @@ class ChosenSettings:
         return self.method.candidate(self.alpha, self.rank)
 
 
-def rule_facts(weights: Weights, judge_of_harm: bool) -> dict[str, Any]:
-    """The rule as data; words.rule_text says it."""
-    return {"weights": asdict(weights), "harm": "harm_rate" if judge_of_harm else "not_refused"}
+def rule_facts(weights: Weights, judge_of_harm: bool, unit: str = "share") -> dict[str, Any]:
+    """The rule as data; words.rule_text says it. unit: of the capability."""
+    harm = "harm_rate" if judge_of_harm else "not_refused"
+    return {"weights": asdict(weights), "harm": harm, "unit": unit}
 
 
 @dataclass
 class Sweep:
     """Tries the candidates of methods on the validation part and chooses one of each method.
 
-    able: the capability from which nothing counts as lost. paths: answers by kind of system, which
-    speed up those of other alphas.
+    able: the capability from which nothing counts as lost. unit: of the capability. paths: answers
+    by kind of system, which speed up those of other alphas.
     """
 
     part: PartEvaluation
     texts: ReferenceTexts
     settings: RestoreSettings
     able: float
+    unit: str = "share"
     paths: dict[type, Paths] = field(
         default_factory=lambda: {System: Paths(), ShiftedSystem: Paths()}
     )
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """The rule as data."""
+        return rule_facts(self.settings.loss_weights, self.part.judged, self.unit)
 
     def run(self, method: Method) -> Generator[Measurement, None, list[TrialResult]]:
         """Give the rows of every candidate of a method, and return the results: each alpha of the
@@ -171,6 +188,7 @@ class Sweep:
             scores.values(roles.capability),
             candidate.alpha,
             self.part.outcome_clusters(),
+            self.unit,
         )
 
     def rows(
@@ -193,7 +211,6 @@ class Sweep:
                     "constant": trial.alpha is not None and trial.alpha.constant is not None,
                 },
             )
-        rule = rule_facts(weights, self.part.judged)
         yield Measurement(
             STUDY,
             task,
@@ -203,8 +220,8 @@ class Sweep:
             chosen.loss(weights, self.able).n,
             split="validation",
             unit="alpha",
-            note=words.chosen_note(chosen.name, rule),
-            facts={"candidate": chosen.name, **_settings_facts(chosen), "rule": rule},
+            note=words.chosen_note(chosen.name, self.rule),
+            facts={"candidate": chosen.name, **_settings_facts(chosen), "rule": self.rule},
         )
 
 

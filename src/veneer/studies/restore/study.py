@@ -45,7 +45,7 @@ from veneer.studies.restore.reattack import (
     reattack_outcomes,
     reattack_rows,
 )
-from veneer.studies.restore.selection import ChosenSettings, Sweep, choose, rule_facts
+from veneer.studies.restore.selection import ChosenSettings, Sweep, choose
 from veneer.studies.restore.settings import HEAD_METHODS, RestoreSettings
 from veneer.studies.restore.side_by_side import shown_prompts, shown_rows
 from veneer.studies.restore.stages import restore_stages
@@ -212,11 +212,10 @@ class RestoreStudy:
             yield from texts.rows(system)
         if "aligned" in references:
             yield self._lost_refusals(run, part, references)
-        able = max(
-            float(judged(scores.values(self.roles.capability)).mean())
-            for _, scores in references.values()
-        )
-        sweep = Sweep(part, texts, self.method, able)
+        capable = [scores.values(self.roles.capability) for _, scores in references.values()]
+        able = max(float(judged(values).mean()) for values in capable)
+        unit = references["compromised"][1].unit(self.roles.capability)
+        sweep = Sweep(part, texts, self.method, able, unit)
         chosen: dict[str, ChosenSettings] = {}
         candidates: dict[str, Any] = {}
         for name in self._fitting_methods(run, models):
@@ -236,7 +235,7 @@ class RestoreStudy:
             }
             identities = (candidate_id(name, t.alpha, t.rank) for t in trials)
             run.identify(SystemId.of(name), *identities)
-        rule = words.rule_text(rule_facts(self.method.loss_weights, part.judged))
+        rule = words.rule_text(sweep.rule)
         sizes = {name: p.sizes() for name, p in self.parts.items()}
         run.note(restore={"rule": rule, "ways": candidates, "parts": sizes})
         return chosen

@@ -14,6 +14,7 @@ from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
 from veneer.measures.behaviour import Scored, score
+from veneer.measures.clusters import kept, task_clusters
 from veneer.measures.config import StudyConfig
 from veneer.measures.held_out import HeldOut
 from veneer.prompts.prompt import Prompt
@@ -81,7 +82,7 @@ def choose_by_score(
                 progress=progress,
             )
             scored = score(task, own, answers, judges[task.name], progress)
-            if headline := _headline(task, system.name, scored, config.seed):
+            if headline := _headline(task, own, system.name, scored, config.seed):
                 rows.append(headline[0])
                 worth[system.name].append(headline[1])
     figures = {name: float(np.mean(values)) for name, values in worth.items() if values}
@@ -92,18 +93,19 @@ def choose_by_score(
 
 
 def _headline(
-    task: Task, system: str, scored: Scored, seed: int
+    task: Task, prompts: Sequence[Prompt], system: str, scored: Scored, seed: int
 ) -> tuple[Measurement, float] | None:
     """The row of a task's first headline that is a share, and what it is worth, 1 at best; None
     where there is no such figure."""
     metric = next((m for m in task.headlines if scored.units.get(m) == "share"), None)
     if metric is None:
         return None
-    values = scored.values[metric][~np.isnan(scored.values[metric])]
-    if not len(values):
+    known = ~np.isnan(scored.values[metric])
+    if not known.any():
         return None
+    values = scored.values[metric][known]
     row = Measurement.estimated(
-        intervals.mean(values, seed=seed),
+        intervals.mean(values, seed=seed, clusters=kept(task_clusters(task, prompts), known)),
         STUDY,
         task.name,
         metric,

@@ -11,6 +11,7 @@ from veneer.capture.artefact import Capture
 from veneer.foundation.errors import InputError
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
+from veneer.prompts.clusters import prompt_clusters
 from veneer.prompts.prompt import Prompt
 from veneer.studies.transfer.settings import TransferSettings
 from veneer.tasks.task import Task
@@ -82,12 +83,11 @@ class TransferPrompts:
             names = ", ".join(t.name for t in tasks)
             raise InputError(
                 f"{names} have {len(kept)} train prompts between them; {learns} needs at least "
-                f"{LEAST} (train, select, report): add a task that has them, or give more --train"
+                f"{LEAST} (train, select, report): add a task that has them, or give more "
+                "--train, and a larger --limit where it is given"
             )
         split = (
-            Split.by_prompt(
-                range(len(kept)), [p.task for p in kept], seed, [p.cluster for p in kept]
-            )
+            Split.by_prompt(range(len(kept)), [p.task for p in kept], seed, prompt_clusters(kept))
             if len(kept) >= LEAST
             else None
         )

@@ -8,6 +8,8 @@ from veneer.terminal.show import figure
 from veneer.terminal.tables import print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from veneer.foundation.results import Results
 
 COSTS = {
@@ -15,6 +17,13 @@ COSTS = {
     "time_ratio": "time\nof base's",
     "memory_ratio": "memory\nof base's",
 }
+
+COUNTED = {"kl": "n", "time_ratio": "runs", "memory_ratio": "runs"}  # what n counts
+
+
+def n_range(n: Sequence[int]) -> str:
+    """Such as "5", or "4 to 5"."""
+    return f"{n[0]} to {n[-1]}" if len(n) > 1 else f"{n[0]}"
 
 
 def show(results: Results) -> None:
@@ -57,7 +66,8 @@ def show(results: Results) -> None:
         title = f"{task}\n{metric.replace('_', ' ')}"
         table.add_column(f"{title}, n = {n[-1]}" if n else title, justify="right")
     for name in costs:
-        table.add_column(COSTS[name], justify="right")
+        n = sorted({r.n for (m, _), r in whole.items() if m == name})
+        table.add_column(f"{COSTS[name]}, {COUNTED[name]} = {n_range(n)}", justify="right")
     for system in systems:
         cells = []
         for task, metric in heads.items():
