@@ -125,6 +125,7 @@ class ProgramCommand:
         from veneer.foundation.errors import InputError
         from veneer.models.load import load_model
         from veneer.studies.complexity.program import files
+        from veneer.studies.complexity.programs import check_base
 
         if len(self.words) < 2 or self.words[0] != "decode":
             raise InputError(
@@ -138,7 +139,9 @@ class ProgramCommand:
             files.kind_of(path)
             if (Path(self.out) / path.stem).exists():
                 raise InputError(f"{Path(self.out) / path.stem} exists; give another --out")
-        base = files.BaseFiles.of(load_model(self.base, device="cpu", dtype="float32"))
-        files.decode_programs(paths, base, Path(self.out))
+        lm = load_model(self.base, device="cpu", dtype="float32")
+        for folder in {p.parent for p in paths}:
+            check_base(folder, lm, "give base as it was then")
+        files.decode_programs(paths, files.BaseFiles.of(lm), Path(self.out))
         for path in paths:
             print(f"{path}: {Path(self.out) / path.stem}")
