@@ -310,7 +310,8 @@ class CaptureCommand:
 
     def _inputs(self) -> tuple[LanguageModel, Teacher, list[Prompt], CaptureConfig, Format]:
         """The arguments of Job.of."""
-        from veneer.models.load import load_model
+        from veneer.imports.teacher import check_answers
+        from veneer.models.load import check_places, load_model
         from veneer.tasks.source import load_prompts
 
         prompts = load_prompts(
@@ -321,6 +322,9 @@ class CaptureCommand:
             split=self.split,
         )
         config = self.method.config()
+        if self.teachers.responses is not None:
+            check_answers(self.teachers.responses, prompts, format=self.teachers.format)
+        check_places(self.base, self.teachers.aligned)
         base, form = load_model(self.base, **self.machine.how()), self.templates.base_format()
         teacher, prompts = self._teacher(base, form, prompts, config)
         return base, teacher, prompts, config, form

@@ -330,7 +330,7 @@ class GenerateCommand:
         from veneer.head.recorded import chosen_format
         from veneer.head.veneer import Veneer
         from veneer.models.formats import PlainFormat, check_arguments
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
         from veneer.systems import System
         from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
         from veneer.systems.system import warn_of_plain_text
@@ -340,6 +340,7 @@ class GenerateCommand:
         facts = merged_facts(self.model) if veneer is None else veneer.facts
         if self.large is not None and veneer is not None:
             small = chosen_format(veneer.facts, prompts, mend=SMALL_MEND)
+            check_places(self.model, self.large)
             lm, large = (
                 load_model(name, **self.machine.how()) for name in (self.model, self.large)
             )

@@ -123,9 +123,10 @@ class AuditCommand:
         present(results, self.out, lambda: show(results, Path(self.out)))
 
     def _load(self) -> tuple[LanguageModel, LanguageModel]:
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
 
         how = self.machine.how()
+        check_places(self.reference, self.audited)
         return load_model(self.reference, **how), load_model(self.audited, **how)
 
     def _settings(self, sources: dict[str, tuple[str, ...]]) -> dict[str, Any]:

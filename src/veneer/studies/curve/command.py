@@ -95,11 +95,12 @@ class CurveCommand:
         present(results, self.out, lambda: show(results))
 
     def _load(self) -> CurveModels:
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
         from veneer.models.pair import Pair
         from veneer.studies.curve.study import CurveModels
 
         base_format, form = self.templates.formats()
+        check_places(self.base, self.aligned)
         base = load_model(self.base, **self.machine.how())
         aligned = None
         if self.curve.teach == "aligned" and self.aligned is not None:
