@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from veneer.foundation.dry_run import DryRun, Plan, noted_models
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.foundation.stages import Stage
 from veneer.systems.forced import Beginning
 from veneer.terminal.options import Machine, data_folder, progress
@@ -233,6 +233,10 @@ class GenerateCommand:
             )
         if templates.chat and templates.plain:
             raise InputError("found both --chat and --plain; give one of them")
+        if url is None:
+            refuse_unused(self.endpoint, "without --url")
+        if self.method.temperature == 0 and not self.model_settings:
+            refuse_unused(self.method, "at temperature 0", "top_p", "top_k", "min_p")
         if url is not None and self.model_settings:
             raise InputError(
                 "found --model-settings beside --url, whose server applies its model's settings "
@@ -281,10 +285,6 @@ class GenerateCommand:
                 f"found --{foreign[0]} beside --url, whose model is not loaded "
                 "here; leave it out, or serve what it makes (`veneer serve`, or `veneer merge` "
                 "and another server)"
-            )
-        if self.templates.plain and self.templates.system is not None:
-            raise InputError(
-                "found --system beside --plain, which has no place for it; leave out one of them"
             )
         endpoint = EndpointConfig(
             url,

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.complexity.settings import ComplexityConfig, ProgramSettings
 from veneer.terminal.options import (
@@ -61,6 +61,7 @@ class ComplexityCommand:
         from veneer.studies.complexity.study import complexity
 
         self.machine.refuse_split("a complexity study, which codes programs by base,")
+        self._refuse_unused()
         names = self.tasks
         if self.programs.over_refusal:
             names += beside(names)
@@ -78,6 +79,22 @@ class ComplexityCommand:
                 progress=report_progress,
             )
         present(results, self.out, lambda: show(results))
+
+    def _refuse_unused(self) -> None:
+        """Raise InputError for options of programs that are not made."""
+        options = {
+            "head": ("ranks", "keep"),
+            "text": ("texts", "text_examples"),
+            "data": ("data_examples",),
+            "lora": ("lora_ranks",),
+        }
+        made = self.programs.programs
+        for view, names in options.items():
+            if view not in made:
+                refuse_unused(self.programs, f"without {view} in --programs", *names)
+        if not {"lora", "data"} & set(made):
+            where = "without lora or data in --programs"
+            refuse_unused(self.programs, where, "epochs", "rates")
 
 
 def show(results: Results) -> None:

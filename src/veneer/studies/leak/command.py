@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.studies.leak.settings import LeakSettings
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.output import TableOptions, present
@@ -66,6 +66,12 @@ class LeakCommand:
         members_source, folder = self._sources()
         if self.veneer is not None and self.base is None:
             raise InputError("--veneer is given without --base; give the base model of the veneer")
+        if self.base is None:
+            refuse_unused(self.method, "without --base", "likelihoods")
+        elif self.base == self.model:
+            raise InputError(
+                f"{self.model!r} is given as --model and as --base; expected two models that differ"
+            )
         if self.method.retrain and self.base is None:
             raise InputError("--retrain is given without --base; give the base model to train")
         others = named(self.also, "--also", "NAME=MODEL")
