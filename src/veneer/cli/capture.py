@@ -213,6 +213,7 @@ class CaptureCommand:
         from veneer.scale.storage import without_secrets
 
         self.teachers.check(self.templates, self.engine)
+        self.method.config()  # a number out of range is named first
         if self.engine != "ray":
             refuse_unused(self.workers, "without --engine ray")
         if self.teachers.responses is not None:

@@ -235,6 +235,7 @@ class GenerateCommand:
             raise InputError("found both --chat and --plain; give one of them")
         if url is None:
             refuse_unused(self.endpoint, "without --url")
+        self.method.sampling()  # a number out of range is named first
         if self.method.temperature == 0 and not self.model_settings:
             refuse_unused(self.method, "at temperature 0", "top_p", "top_k", "min_p")
         if url is not None and self.model_settings:
