@@ -13,6 +13,8 @@ import torch
 from harness import sums
 from lm_eval.tasks import TaskManager
 
+from checkpoints import save
+from edits import rotate, word
 from pairs import prompts
 from tiny import tiny
 from veneer.adapters.lm_eval import VeneerLM
@@ -203,6 +205,22 @@ def test_rows_of_three_systems_with_portions(base, aligned, tasks, tmp_path):
     assert list(rows) == again and before == {p: p.stat().st_mtime_ns for p in out.iterdir()}
     with pytest.raises(InputError, match="other settings"):
         evaluate_with_lm_eval([base], ["local_choice"], tasks, 6, out)
+
+
+def test_samples_of_an_edited_model_are_refused(tasks, tmp_path):
+    model, out = save(tmp_path / "model"), tmp_path / "samples"
+
+    def again(form):
+        system = System.of_model(load_model(model), format=form)
+        return evaluate_with_lm_eval([system], ["local_choice"], tasks, 3, out)
+
+    assert again(ChatFormat()) == again(ChatFormat())
+    rotate(model)
+    with pytest.raises(InputError, match=r"something else: model \(.*10000.0 there, 500.0 here"):
+        again(ChatFormat())
+    word(model)
+    with pytest.raises(InputError, match="other settings"):
+        again(ChatFormat())
 
 
 def test_contexts_stand_in_the_systems_own_format():

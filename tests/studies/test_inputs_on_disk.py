@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from checkpoints import veneer_of
 from tiny import tiny
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement
@@ -160,6 +161,16 @@ def test_a_capture_with_another_shard_is_refused(study):
     Path("capture/shard-00000.json").write_text(json.dumps({"sha256": "b"}))
     with pytest.raises(InputError, match="other contents of capture, which changed"):
         run_study(study, "out", progress=False)
+
+
+def test_a_named_model_and_a_veneer_are_told_apart(study):
+    veneer_of(tiny(), rank=1).save("veneer")
+    before = dict(contents({"also": ["x=model"], "veneer": "veneer"}))
+    assert set(before) == {"model", "veneer"}
+    veneer_of(tiny(), rank=2).save("veneer")
+    edit_config()
+    after = dict(contents({"also": ["x=model"], "veneer": "veneer"}))
+    assert after["veneer"] != before["veneer"] and after["model"] != before["model"]
 
 
 def test_an_adapter_and_its_base_are_hashed_apart(tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from checkpoints import save
+from edits import edit, end, rotate, scale, word, write_otherwise
 from pairs import prompts, small_capture
 from tiny import tiny
 from veneer.capture import capture
@@ -25,32 +27,6 @@ from veneer.systems.stamp import Stamp
 from veneer.systems.system import System
 
 LIMIT = Sampling(6)
-
-
-def edit(path: Path, **fields) -> None:
-    config = json.loads(path.read_text())
-    path.write_text(json.dumps({**config, **fields}))
-
-
-def rotate(model: Path) -> None:
-    edit(model / "config.json", rope_parameters={"rope_theta": 500.0, "rope_type": "default"})
-
-
-def scale(model: Path) -> None:
-    rope = {"rope_theta": 10000.0, "rope_type": "linear", "factor": 4.0}
-    edit(model / "config.json", rope_parameters=rope)
-
-
-def end(model: Path) -> None:
-    edit(model / "generation_config.json", eos_token_id=[1, 2, 30])
-
-
-def write_otherwise(model: Path) -> None:
-    """The tokenizer reads as before, and writes E for e."""
-    path = model / "tokenizer.json"
-    own = json.loads(path.read_text())["decoder"]
-    capital = {"type": "Replace", "pattern": {"String": "e"}, "content": "E"}
-    edit(path, decoder={"type": "Sequence", "decoders": [own, capital]})
 
 
 def read_lower(model: Path) -> None:
@@ -88,10 +64,7 @@ EDITS = {
 
 @pytest.fixture
 def model(tmp_path) -> Path:
-    lm, folder = tiny(), tmp_path / "model"
-    lm.model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
-    return folder
+    return save(tmp_path / "model")
 
 
 def answer(model: Path, out: Path, *, batches: int | None = None, form=None):
@@ -141,9 +114,7 @@ def test_answers_go_on_after_an_edit_that_changes_nothing(cut, model, tmp_path):
 def test_a_chat_template_decides_answers_in_the_chat_format_alone(model, tmp_path):
     answer(model, tmp_path / "plain.jsonl")
     answer(model, tmp_path / "chat.jsonl", form=ChatFormat())
-    template = model / "chat_template.jinja"
-    edited = template.read_text().replace("<|{{ m['role'] }}|>", "<|{{ m['role'] }}|>please, ")
-    template.write_text(edited)
+    word(model)
     assert len(answer(model, tmp_path / "plain.jsonl")) == 6
     with pytest.raises(InputError, match="other settings, models or prompts"):
         answer(model, tmp_path / "chat.jsonl", form=ChatFormat())

@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ from veneer.foundation.files import (
 )
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
+from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
+from veneer.systems.stamp import Stamp
 from veneer.systems.system import System
 
 STUDY = "lm-eval"
@@ -90,7 +92,11 @@ def evaluate_with_lm_eval(
     evaluated = []
     for system in systems:
         path = None if out is None else out / f"{file_name(system.name)}.jsonl"
-        stamp = sha256_text(json.dumps([settings, system.facts()], sort_keys=True))
+        # a prompt of its own, so that an edited chat template is noticed
+        stamp = replace(
+            Stamp.of(system, [Prompt.from_text("", "A question?")], [settings]),
+            earlier=sha256_text(json.dumps([settings, system.facts()], sort_keys=True)),
+        )
         if path is not None and path.is_file():
             evaluated.append(_read(path, stamp, system.name))
             continue
@@ -99,7 +105,7 @@ def evaluate_with_lm_eval(
         one, samples = _gather(system.name, results)
         if path is not None:
             head = {
-                "settings": stamp,
+                **stamp.facts(),
                 "system": system.facts(),
                 "figures": one.figures,
                 "groups": one.groups,
@@ -273,15 +279,16 @@ def _number(value: Any) -> Any:
     return None
 
 
-def _read(path: Path, stamp: str, system: str) -> Evaluated:
+def _read(path: Path, stamp: Stamp, system: str) -> Evaluated:
     (_, head), *rest = read_json_lines(
         path, "samples of lm-evaluation-harness, which `veneer lm-eval` writes"
     )
-    if not isinstance(head, dict) or head.get("settings") != stamp:
+    if not stamp.fits(head):
         raise InputError(
             f"{path} exists and was made with other settings, models or tasks; give another "
             "--out, or delete it"
         )
+    stamp.check_models(path, head)
     values: dict[str, dict[str, dict[int, Any]]] = {}
     for _, row in rest:
         for key, value in row["values"].items():

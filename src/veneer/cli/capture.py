@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from veneer.foundation.dry_run import DryRun, Plan, noted_models
-from veneer.foundation.settings import Option, check_least
+from veneer.foundation.settings import Option, check_least, refuse_unused
 from veneer.scale.cluster import RayConfig
 from veneer.terminal.options import Machine, PairTemplates, data_folder, progress
 from veneer.terminal.output import LongOptions
@@ -69,6 +69,11 @@ class TeacherOptions:
         if (self.teacher_url is None) != (self.teacher_model is None):
             raise InputError("--teacher-url and --teacher-model go together; give both")
         check_least(self, 0, "top_logprobs")
+        if self.teacher_url is None:
+            asked = ("teacher_key_env", "teacher_concurrency", "teacher_timeout", "top_logprobs")
+            refuse_unused(self, "without --teacher-url", *asked)
+        if self.responses is None:
+            refuse_unused(self, "without --responses", "format")
         if self.answers_only and self.responses is None:
             raise InputError(
                 "--answers-only goes with --responses alone: a model that thinks gives its "
@@ -208,6 +213,14 @@ class CaptureCommand:
         from veneer.scale.storage import without_secrets
 
         self.teachers.check(self.templates, self.engine)
+        self.method.config()  # a number out of range is named first
+        if self.engine != "ray":
+            refuse_unused(self.workers, "without --engine ray")
+        if self.teachers.responses is not None:
+            refuse_unused(self.method, "with --responses", "temperature", "top_p")
+            refuse_unused(self.templates, "with --responses", "aligned_plain")
+        elif self.method.temperature == 0:
+            refuse_unused(self.method, "at temperature 0", "top_p")
         shelf = shelf_of(self.out)
         if self.output.dry_run:
             raise DryRun(self._plan())
@@ -310,7 +323,8 @@ class CaptureCommand:
 
     def _inputs(self) -> tuple[LanguageModel, Teacher, list[Prompt], CaptureConfig, Format]:
         """The arguments of Job.of."""
-        from veneer.models.load import load_model
+        from veneer.imports.teacher import check_answers
+        from veneer.models.load import check_places, load_model
         from veneer.tasks.source import load_prompts
 
         prompts = load_prompts(
@@ -321,6 +335,9 @@ class CaptureCommand:
             split=self.split,
         )
         config = self.method.config()
+        if self.teachers.responses is not None:
+            check_answers(self.teachers.responses, prompts, format=self.teachers.format)
+        check_places(self.base, self.teachers.aligned)
         base, form = load_model(self.base, **self.machine.how()), self.templates.base_format()
         teacher, prompts = self._teacher(base, form, prompts, config)
         return base, teacher, prompts, config, form

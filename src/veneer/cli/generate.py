@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from veneer.foundation.dry_run import DryRun, Plan, noted_models
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.foundation.stages import Stage
 from veneer.systems.forced import Beginning
 from veneer.terminal.options import Machine, data_folder, progress
@@ -234,6 +234,11 @@ class GenerateCommand:
             )
         if templates.chat and templates.plain:
             raise InputError("found both --chat and --plain; give one of them")
+        if url is None:
+            refuse_unused(self.endpoint, "without --url")
+        self.method.sampling()  # a number out of range is named first
+        if self.method.temperature == 0 and not self.model_settings:
+            refuse_unused(self.method, "at temperature 0", "top_p", "top_k", "min_p")
         if url is not None and self.model_settings:
             raise InputError(
                 "found --model-settings beside --url, whose server applies its model's settings "
@@ -283,10 +288,6 @@ class GenerateCommand:
                 "here; leave it out, or serve what it makes (`veneer serve`, or `veneer merge` "
                 "and another server)"
             )
-        if self.templates.plain and self.templates.system is not None:
-            raise InputError(
-                "found --system beside --plain, which has no place for it; leave out one of them"
-            )
         endpoint = EndpointConfig(
             url,
             self.model,
@@ -331,7 +332,7 @@ class GenerateCommand:
         from veneer.head.recorded import chosen_format
         from veneer.head.veneer import Veneer
         from veneer.models.formats import PlainFormat, check_arguments
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
         from veneer.systems import System
         from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
         from veneer.systems.system import warn_of_plain_text
@@ -341,6 +342,7 @@ class GenerateCommand:
         facts = merged_facts(self.model) if veneer is None else veneer.facts
         if self.large is not None and veneer is not None:
             small = chosen_format(veneer.facts, prompts, mend=SMALL_MEND)
+            check_places(self.model, self.large)
             lm, large = (
                 load_model(name, **self.machine.how()) for name in (self.model, self.large)
             )

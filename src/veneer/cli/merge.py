@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from veneer.foundation.dry_run import DryRun, Plan, noted_models
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.terminal.options import Machine
 from veneer.terminal.output import LongOptions
 
@@ -57,7 +57,9 @@ class MergeCommand:
         from veneer.publish import push
 
         address = None
-        if self.push_to_hub is not None:
+        if self.push_to_hub is None:
+            refuse_unused(self, "without --push-to-hub", "public")
+        else:
             address = Address.parse(f"hf://{self.push_to_hub.removeprefix('hf://')}")
             check_token()
         if self.output.dry_run:

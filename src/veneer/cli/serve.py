@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.terminal.options import Machine
 from veneer.terminal.output import MessageOptions
 from veneer.terminal.template_options import TemplateOptions
@@ -239,6 +239,10 @@ class ServeCommand:
         from veneer.systems.shifted import ShiftedSystem
         from veneer.systems.system import System, warn_of_plain_text
 
+        if self.veneer is None:
+            refuse_unused(self, "without --veneer", "alpha")
+        if self.large is None:
+            refuse_unused(self.templates, "without --large", "large_chat")
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         own = self._base_format(veneer, chat)
         base = None if self.model is None else load_model(self.model, **self.machine.how())

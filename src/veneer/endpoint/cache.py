@@ -16,6 +16,7 @@ from veneer.foundation.locks import Busy, exclusive
 from veneer.foundation.write_failures import write_failure
 
 KIND = "veneer-replies-v1"
+NOTE = "note"  # the kind of a line that is about a model
 HEADER = json.dumps({"kind": KIND}).encode() + b"\n"
 NO_CACHE = (
     "{path} is no file of stored replies; expected one that veneer wrote; give another folder"
@@ -44,6 +45,7 @@ class Cache:
     def __init__(self, path: Path | None = None):
         self.path = path
         self._replies: dict[str, dict[str, Any]] = {}
+        self._notes: dict[str, dict[str, Any]] = {}
         self._guard = threading.Lock()
         if path is not None and path.exists():
             self._load(path)
@@ -57,6 +59,18 @@ class Cache:
     def replies(self) -> list[dict[str, Any]]:
         """Return all replies in the cache."""
         return list(self._replies.values())
+
+    def note(self, name: str) -> dict[str, Any] | None:
+        """What was noted of a model beside its replies."""
+        return self._notes.get(name)
+
+    def put_note(self, name: str, note: dict[str, Any]) -> None:
+        """Note something of a model, once."""
+        with self._guard:
+            if name not in self._notes:
+                self._notes[name] = note
+                if self.path is not None:
+                    self._append(self.path, {"kind": NOTE, "name": name, "note": note})
 
     def put(self, key: str, reply: dict[str, Any]) -> None:
         with self._guard:
@@ -117,8 +131,13 @@ class Cache:
             row = None
         if number == 1 and (not isinstance(row, dict) or row.get("kind") != KIND):
             raise InputError(NO_CACHE.format(path=path))
-        if not isinstance(row, dict) or "kind" in row:
+        if not isinstance(row, dict):
             return  # a damaged line is a reply that is requested again
+        if "kind" in row:
+            name, note = row.get("name"), row.get("note")
+            if row["kind"] == NOTE and isinstance(name, str) and isinstance(note, dict):
+                self._notes[name] = note
+            return
         key, reply = row.get("key"), row.get("reply")
         if (
             isinstance(key, str)

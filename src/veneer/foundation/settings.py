@@ -11,7 +11,7 @@ the command line where its name and type do not say enough:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from veneer.foundation.errors import SettingError
@@ -45,3 +45,17 @@ def check_least(settings: Any, least: int, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and not value >= least:
             raise SettingError(name, f"is {value}; expected {least} or more")
+
+
+def refuse_unused(settings: Any, where: str, *names: str) -> None:
+    """Raise SettingError for a setting that has another value than its default where nothing reads
+    it. where: in which case, such as "without --veneer". names: fields; all of them by default."""
+    for field in fields(settings):
+        if names and field.name not in names:
+            continue
+        factory = field.default_factory
+        default = field.default if factory is MISSING else factory()
+        if getattr(settings, field.name) != default:
+            raise SettingError(
+                field.name, f"is given {where}, where nothing reads it; leave it out"
+            )

@@ -109,6 +109,20 @@ def read_teacher(
     )
 
 
+def check_answers(path: str | Path, prompts: Sequence[Prompt], *, format: str = "auto") -> None:
+    """Raise InputError for a file that `read_teacher` refuses whatever base is: damaged, with
+    answers of several systems, or with answers to none of the prompts."""
+    path = Path(path)
+    own = format in ("auto", "jsonl") and bool(_manifest(path))
+    rows, stored = _read_rows(path, None if own else format, Counter())
+    _one_system(path, rows)
+    if not _matched(rows, prompts, stored, Counter()):
+        raise InputError(
+            f"{path} answers none of the prompts ({len(prompts)} prompts, {len(rows)} answers); "
+            "give the prompts that were answered, with the same ids"
+        )
+
+
 def _read_rows(
     path: Path, format: str | None, noticed: Counter[str]
 ) -> tuple[Sequence[Response], dict[str, Prompt]]:

@@ -14,6 +14,7 @@ from veneer.endpoint.cache import Cache, key_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
 from veneer.judges.config import JudgeConfig
+from veneer.models.computation import chat_computation, check_unchanged
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel
@@ -94,7 +95,8 @@ class EndpointAsker:
 
 
 class LocalAsker:
-    """A chat model in this process, with greedy decoding.
+    """A chat model in this process, with greedy decoding. Raises InputError where it computes
+    something else than when its replies in the cache were made.
 
     Its name in results carries a part of its fingerprint, because two folders may have one name. It
     is not constrained to a JSON schema, so that weak models give many unreadable judgements; these
@@ -110,6 +112,14 @@ class LocalAsker:
         self._facts = {"local": fingerprint, "dtype": str(lm.head.weight.dtype)}
         self._batch_size = config.batch_size
         self._cache = Cache(None if config.cache is None else config.cache / FILE)
+        self._computation = chat_computation(lm)
+        recorded = {self.model: self._cache.note(self.model)}
+        check_unchanged(
+            self._cache.path,
+            recorded,
+            {self.model: self._computation},
+            f"give another --judge-cache or --out, or delete {self._cache.path}",
+        )
         self._with_system = self._takes_system_text()
 
     def ask(
@@ -178,6 +188,7 @@ class LocalAsker:
         }
 
     def _keep(self, key: str, text: str, finish: str, lengths: dict[str, int], tokens: int) -> None:
+        self._cache.put_note(self.model, self._computation)
         self._cache.put(
             key,
             {

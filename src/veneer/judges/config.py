@@ -76,6 +76,10 @@ class JudgeConfig:
                 price_out=self.price_out,
             )
         check_least(self, 1, "batch_size")
+        if self.cache is not None and Path(self.cache).is_file():
+            raise InputError(
+                f"--judge-cache {self.cache} is a file; expected a folder, or a new one"
+            )
 
     def facts(self) -> dict[str, Any]:
         """Return the settings that decide a verdict, for run.json: without key, folders and

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from veneer.models.formats import TextFormat
 from veneer.prompts.prompt import Prompt
 from veneer.systems.likelihood import Likelihood, encode_pair, score_pairs
 from veneer.systems.respond import activity
+from veneer.systems.stamp import Stamp
 from veneer.systems.system import Answering, System
 from veneer.tasks.task import Task
 
@@ -49,7 +51,8 @@ def score_choices(
         )
     choices = [_choices(task, p) for p in prompts]
     texts = [[p.id, p.plain, list(p.messages), c] for p, c in zip(prompts, choices, strict=True)]
-    stamp = sha256_text(json.dumps([system.facts(), texts]))
+    earlier = sha256_text(json.dumps([system.facts(), texts]))
+    stamp = replace(Stamp.of(system, prompts, [texts]), earlier=earlier)
     rows = _resume(out, stamp) if out is not None else {}
     todo = [i for i, p in enumerate(prompts) if p.id not in rows]
     size, finished = max(1, batch_size), len(prompts) - len(todo)
@@ -169,9 +172,9 @@ def _append(out: Path, rows: Any) -> None:
         raise
 
 
-def _resume(out: Path, stamp: str) -> dict[str, Mapping[str, Any]]:
+def _resume(out: Path, stamp: Stamp) -> dict[str, Mapping[str, Any]]:
     """The rows of an interrupted run; an incomplete last line is removed."""
-    begun = json_lines([{"settings": stamp}])
+    begun = json_lines([stamp.facts()])
     if out.is_file():
         text = out.read_bytes().decode("utf-8", errors="replace")
         if text and not text.endswith("\n"):
@@ -180,9 +183,10 @@ def _resume(out: Path, stamp: str) -> dict[str, Mapping[str, Any]]:
         write_text(out, begun)
         return {}
     (_, first), *rest = read_json_lines(out, "log-likelihoods of choices, which a study writes")
-    if not isinstance(first, dict) or first.get("settings") != stamp:
+    if not stamp.fits(first):
         raise InputError(
             f"{out} exists and was made with other settings, models or prompts; give another "
             "--out, or delete it"
         )
+    stamp.check_models(out, first)
     return {row["prompt_id"]: row for _, row in rest}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from veneer.foundation.errors import SettingError
-from veneer.foundation.settings import Option, check_least
+from veneer.foundation.settings import Option, check_least, refuse_unused
 from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
 
@@ -65,6 +65,8 @@ class StudyConfig:
         """Raises InputError for a number out of range."""
         check_least(self, 1, "train_prompts", "test_prompts", "max_new_tokens", "batch_size")
         check_least(self, 1, "k", "samples")
+        if self.published:
+            refuse_unused(self, "with --published", "max_new_tokens")
         check_least(self, 0, "seed")
         if not 0 <= self.temperature < math.inf:
             raise SettingError("temperature", f"is {self.temperature}; expected 0 (greedy) or more")

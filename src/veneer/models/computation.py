@@ -17,6 +17,8 @@ from veneer.foundation.errors import InputError
 from veneer.models.language_model import LanguageModel
 
 COMPUTATION = "computation"  # its name in manifests and records
+HASHED = {"tokenizer": "the tokenizer", "template": "the chat template"}  # compared as a whole
+STOPS = "stop_ids"
 SAMPLE = 4096  # token strings that the tokenizer writes and reads again
 # Fields that change no number at inference, or whose effect is recorded elsewhere: end tokens as
 # stop ids, tied heads as weights. Names that begin with "_" are the library's own.
@@ -41,6 +43,13 @@ def computation(lm: LanguageModel) -> dict[str, Any]:
         "tokenizer": _tokenizer_hash(lm.tokenizer),
         "transformers": transformers.__version__,
     }
+
+
+def chat_computation(lm: LanguageModel) -> dict[str, Any]:
+    """The same of a model that answers in its chat template, with the template's sha256 and the
+    ids that end an answer."""
+    template = hashlib.sha256(repr(lm.tokenizer.chat_template).encode()).hexdigest()
+    return {**computation(lm), "template": template, STOPS: list(lm.stop_ids)}
 
 
 def computations(models: Mapping[str, LanguageModel]) -> dict[str, Any]:
@@ -72,14 +81,20 @@ def changes(before: Any, now: Mapping[str, Any]) -> list[str]:
         for name in sorted(names)
         if not _same(old.get(name), new.get(name))
     ]
-    known = [x["tokenizer"] for x in (before, now) if "tokenizer" in x]
-    return [*fields, *(["the tokenizer"] if len(set(known)) > 1 else [])]
+    both = before.keys() & now.keys()
+    others = [words for k, words in HASHED.items() if k in both and before[k] != now[k]]
+    if STOPS in both and before[STOPS] != now[STOPS]:
+        others.append(f"end tokens: {before[STOPS]} there, {now[STOPS]} here")
+    return [*fields, *others]
 
 
-def check_unchanged(place: Any, before: Any, now: Mapping[str, Mapping[str, Any]]) -> None:
+def check_unchanged(
+    place: Any, before: Any, now: Mapping[str, Mapping[str, Any]], mend: str | None = None
+) -> None:
     """Raise InputError where a model does not compute what it computed when it made `place`.
 
     before: name -> computation, as recorded there; None, or lacking a name, where it is not known.
+    mend: what a person does about it; another folder, unless it says otherwise.
     """
     recorded = before if isinstance(before, Mapping) else {}
     edited = [
@@ -89,8 +104,8 @@ def check_unchanged(place: Any, before: Any, now: Mapping[str, Mapping[str, Any]
     ]
     if edited:
         raise InputError(
-            f"{place} was made when a model computed something else: {', '.join(edited)}; give "
-            f"another --out, or delete {place}"
+            f"{place} was made when a model computed something else: {', '.join(edited)}; "
+            f"{mend or f'give another --out, or delete {place}'}"
         )
 
 

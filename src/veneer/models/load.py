@@ -125,22 +125,45 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
 
         folder, tokenizer_folder = lab_folder(name)
         return _from_pretrained(name, str(folder), str(tokenizer_folder), words)
+    _check_place(name)
     path = Path(name)
     if path.suffix == ".gguf":
         return _gguf(path, words)
     if path.is_dir():
-        _check_folder(path)
         _vet(name, path)
-    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(
-            f"there is no folder {name}; expected a model folder with config.json, a .gguf "
-            "file, or a hub id"
-        )
     else:
         config = _check_hub(name, words["revision"])
         if config is not None:
             _vet(name, config.parent)
     return _from_pretrained(name, name, name, words)
+
+
+def check_places(*names: str | None) -> None:
+    """Raise InputError for a model that is no local folder or file though its name says so. A
+    command that loads several models looks for all of them before it loads one. None: not given."""
+    for name in names:
+        if name is None or name.startswith("lab:") or is_hub(name):
+            continue
+        if not any((Path(p) / "adapter_config.json").is_file() for p in (name, name.split("@")[0])):
+            _check_place(name)
+
+
+def _check_place(name: str) -> None:
+    path = Path(name)
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise InputError(f"there is no file {path}; expected a GGUF file")
+    elif path.is_dir():
+        _check_folder(path)
+    elif path.is_file():
+        raise InputError(
+            f"{name} is a file; expected a model folder with config.json, a .gguf file, or a hub id"
+        )
+    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(
+            f"there is no folder {name}; expected a model folder with config.json, a .gguf "
+            "file, or a hub id"
+        )
 
 
 def _vet(name: str, folder: Path) -> None:
@@ -319,8 +342,6 @@ def _first(error: BaseException) -> str:
 
 
 def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
-    if not path.is_file():
-        raise InputError(f"there is no file {path}; expected a GGUF file")
     try:
         import gguf  # noqa: F401
     except ImportError:

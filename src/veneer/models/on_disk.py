@@ -1,5 +1,5 @@
-"""What lies on disk under a name: the files of a local model, or of a capture, so that a folder
-notices that what it was made from has changed.
+"""What lies on disk under a name: the files of a local model, a capture or a veneer, so that a
+folder notices that what it was made from has changed.
 
 A name is the same when a model was trained again into its folder, or one of its files was edited.
 """
@@ -18,7 +18,7 @@ from transformers import AutoConfig
 
 from veneer.models.computation import changes, computing_fields
 
-NOTE = "model_files"  # of run.json: the contents of each model or capture, by its name
+NOTE = "model_files"  # of run.json: the contents of each model, capture or veneer, by its name
 WEIGHTS = (".safetensors", ".bin", ".gguf")
 # names of what transformers reads of a model's folder; what a trainer leaves beside it is not read
 READ = re.compile(
@@ -28,14 +28,15 @@ READ = re.compile(
     r"|(pytorch|adapter)_model.*\.bin|spiece\.model"
 )
 CAPTURE = re.compile(r"manifest\.json|shard-\d+\.json")  # these hold the hashes of the others
+VENEER = re.compile(r"veneer\.(json|safetensors)")
 SLICES, SLICE = 64, 1 << 14  # what is read of each file of weights, evenly over it
 CONFIG = "config.json"
 DESCRIPTIONS = (CONFIG, "adapter_config.json")
 
 
 def contents(settings: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name and the contents of each local model or capture that the settings name, an adapter
-    with its base.
+    """The name and the contents of each local model, capture or veneer that the settings name, also
+    as NAME=MODEL, and an adapter with its base.
 
     Contents: `config` (see `computing_fields`), and `files`, a hash of the other configs, the
     tokenizer, and 1 MiB of each file of weights. It tells a model that was trained again; it is no
@@ -47,8 +48,9 @@ def contents(settings: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         for value in settings:
             yield from contents(value)
     elif isinstance(settings, str):
-        for name in dict.fromkeys((settings, *settings.split("@"))):
-            if files := _files(name):
+        model = settings.partition("=")[2]  # of NAME=MODEL
+        for name in dict.fromkeys((settings, *settings.split("@"), model, *model.split("@"))):
+            if name and (files := _files(name)):
                 yield name, _contents(files)
 
 
@@ -95,8 +97,8 @@ def _computing(path: Path) -> dict[str, Any] | None:
 
 
 def _files(name: str) -> list[Path]:
-    """The files that decide what the model or the capture of that name holds; none where it is no
-    local one."""
+    """The files that decide what the model, the capture or the veneer of that name holds; none
+    where it is no local one."""
     try:
         place = Path(name)
         if place.is_file() and place.suffix == ".gguf":
@@ -105,6 +107,8 @@ def _files(name: str) -> list[Path]:
             read = READ
         elif (place / "manifest.json").is_file():
             read = CAPTURE
+        elif (place / "veneer.json").is_file():
+            read = VENEER
         else:
             return []
         return sorted(p for p in place.iterdir() if read.fullmatch(p.name) and p.is_file())

@@ -12,7 +12,7 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel, check_model
-from veneer.models.load import load_model
+from veneer.models.load import check_places, load_model
 from veneer.models.shipped import warn_of_settings
 from veneer.models.templates import template_of
 from veneer.models.vocabulary import Vocabulary, match_vocabularies
@@ -70,6 +70,7 @@ class Pair:
     ) -> Pair:
         """Load both by name (see load.load_model for the names and for `how`: device, dtype,
         revision, trust_remote_code)."""
+        check_places(*(str(m) for m in (base, aligned) if isinstance(m, str | Path)))
         return cls(
             load_model(base, **how),
             load_model(aligned, **how),

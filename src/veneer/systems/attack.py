@@ -8,7 +8,6 @@ model breaks again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
-from veneer.foundation.files import read_json, write_folder, write_json
+from veneer.foundation.files import write_folder, write_json
 from veneer.foundation.progress import Progress
 from veneer.models.formats import ChatFormat, Format
 from veneer.models.language_model import LanguageModel
@@ -27,6 +26,7 @@ from veneer.models.layers import decoder_layers
 from veneer.prompts.prompt import Prompt
 from veneer.systems.answer_ids import answer_ids
 from veneer.systems.attack_config import AttackConfig
+from veneer.systems.trained import trained_before, training_record
 from veneer.systems.tuning import (
     Example,
     Learned,
@@ -66,20 +66,12 @@ def attack(
             "the attack has no examples; expected prompts with the beginning of a compliant answer"
         )
     ids = answer_ids(lm, examples, format or ChatFormat(), ends=config.ends)
-    stamp = json.loads(
-        json.dumps({"config": asdict(config), "model": lm.fingerprint(), "examples": ids})
-    )
-    if out.exists():
-        record = read_json(out / RECORD, "the record of an attack")
-        if not isinstance(record, dict) or any(record.get(k) != v for k, v in stamp.items()):
-            raise InputError(
-                f"{out} holds an attack of other settings, models or examples; delete it, or give "
-                "another --out"
-            )
-    else:
+    stamp = {"config": asdict(config), "model": lm.fingerprint(), "examples": ids}
+    record = training_record(lm, ids, stamp)
+    if not trained_before(out / RECORD, record):
         model, losses, kept = _train(lm, ids, config, f"attack on {lm.name}", progress)
         write_folder(
-            out, lambda folder: _save(model, kept, lm, folder, {**stamp, "losses": losses})
+            out, lambda folder: _save(model, kept, lm, folder, {**record, "losses": losses})
         )
     return attacked(lm, out, config.epochs)
 

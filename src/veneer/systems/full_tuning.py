@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import write_folder, write_json
 from veneer.foundation.progress import Progress
 from veneer.models.language_model import LanguageModel
-from veneer.systems.lora import RECORD, LoraConfig, made_before
+from veneer.systems.lora import RECORD, LoraConfig
+from veneer.systems.trained import trained_before, training_record
 from veneer.systems.tuning import Example, fit_answers, layers_from, learning_copy, own_head
 
 
@@ -30,8 +30,8 @@ def fully_tuned(
 
     config: epochs, batch, rate and seed count here. stamp: as in `lora.tuned`.
     """
-    stamp = json.loads(json.dumps(stamp))
-    if not made_before(out, stamp):
+    record = training_record(base, examples, stamp)
+    if not trained_before(out / RECORD, record):
         model, learned = learning_copy(base, layers_from(base, from_layer))
         losses = fit_answers(
             LanguageModel(base.name, model, base.tokenizer),
@@ -49,7 +49,7 @@ def fully_tuned(
         def write(scratch: Path) -> None:
             model.save_pretrained(scratch, safe_serialization=True)
             base.tokenizer.save_pretrained(scratch)
-            write_json(scratch / RECORD, {**stamp, "losses": losses})
+            write_json(scratch / RECORD, {**record, "losses": losses})
 
         write_folder(out, write)
     return _loaded(base, out)

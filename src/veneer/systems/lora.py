@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +14,12 @@ import torch
 
 from veneer.capture.artefact import Capture
 from veneer.foundation.errors import InputError, MissingExtra
-from veneer.foundation.files import read_json, write_folder, write_json
+from veneer.foundation.files import write_folder, write_json
 from veneer.foundation.progress import Progress
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
+from veneer.systems.trained import trained_before, training_record
 from veneer.systems.tuning import (
     Example,
     fit_answers,
@@ -87,7 +87,7 @@ def lora_model(
         "aligned": capture.manifest["aligned"]["fingerprint"],
         "prompts": numbers,
     }
-    examples = [] if out.exists() else examples_of(pair, capture, numbers)
+    examples = examples_of(pair, capture, numbers)
     return tuned(pair.base, examples, config, out, stamp, progress=progress)
 
 
@@ -104,31 +104,17 @@ def tuned(
     """Base with the adapter in `out`, which is trained on the examples if it does not exist. Base's
     weights are shared, not changed.
 
-    stamp: what decides the adapter, as JSON; kept beside it. from_layer: the lowest layer that gets
-    the adapter, 0-based. Raises InputError where the adapter was made with another stamp;
-    MissingExtra.
+    stamp: what decides the adapter beside the examples, as JSON; kept beside it.
+    from_layer: the lowest layer that gets the adapter, 0-based. Raises InputError where the adapter
+    was made with another stamp, base or examples; MissingExtra.
     """
     need_peft()
-    stamp = json.loads(json.dumps(stamp))
-    if made_before(out, stamp):
+    record = training_record(base, examples, stamp)
+    if trained_before(out / RECORD, record):
         return _loaded(base, out)
     model, losses = _train(base, examples, config, from_layer, progress)
-    _save(model, base.name, out, {**stamp, "losses": losses})
+    _save(model, base.name, out, {**record, "losses": losses})
     return _loaded(base, out)
-
-
-def made_before(out: Path, stamp: Mapping[str, Any]) -> bool:
-    """Whether the folder `out` holds a model that was trained with this stamp. Raises InputError
-    where it holds another."""
-    if not out.exists():
-        return False
-    record = read_json(out / RECORD, "the record of a model that a study trained")
-    if not isinstance(record, dict) or any(record.get(k) != v for k, v in stamp.items()):
-        raise InputError(
-            f"{out} holds a LoRA of other settings, models or prompts; delete it, or give "
-            "another --out"
-        )
-    return True
 
 
 def chosen(capture: Capture, prompts: Sequence[int], config: LoraConfig) -> list[int]:

@@ -59,6 +59,7 @@ class TemplateOptions:
         for option, given in (
             ("--template-arg", self.template_arg),
             ("--template-date", self.template_date),
+            ("--system", getattr(self, "system", None)),
         ):
             if given:
                 raise InputError(

@@ -9,13 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from checkpoints import save
+from edits import rotate
 from tiny import tiny
 from veneer.foundation.errors import InputError
 from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
+from veneer.studies.complexity.command import ProgramCommand
 from veneer.studies.complexity.program import encoder, files
 from veneer.studies.complexity.program.decoders import adapter, data
-from veneer.studies.complexity.programs import Workshop, as_decoders_do, with_factors
+from veneer.studies.complexity.programs import Workshop, as_decoders_do, with_factors, write_list
 from veneer.systems.tuning import sharing
 
 TEXT = "How do I bake bread? I'm sorry, but I can't help with that.\n" * 3
@@ -154,6 +157,22 @@ def test_a_damaged_file_and_another_base(base, workshop, tmp_path):
     with pytest.raises(InputError, match="damaged"):
         files.decode_programs([path], workshop.files, tmp_path / "out")
     assert not (tmp_path / "out").exists()  # no empty folder is left
+
+
+def test_an_edited_base_is_refused(workshop, base, tmp_path):
+    """Its weights are those of the program, and it would decode other tokens."""
+    with as_decoders_do():
+        payload, *_ = encoder.text_payload(base.model, base.tokenizer, TEXT)
+    more = {"published_bits": 0, "facts": {}}
+    program = workshop.write("text", "a", "text", payload, **more)
+    write_list(tmp_path, [program], {}, base)
+    words = ("decode", str(workshop.programs / program.file))
+    model = save(tmp_path / "model")
+    ProgramCommand(words=words, base=str(model), out=str(tmp_path / "out")).run()
+    rotate(model)
+    with pytest.raises(InputError, match=r"10000.0 there, 500.0 here\); give base as it was then"):
+        ProgramCommand(words=words, base=str(model), out=str(tmp_path / "other")).run()
+    assert not (tmp_path / "other").exists()
 
 
 def test_decoder_bits_are_those_of_the_sources():

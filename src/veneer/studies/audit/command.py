@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.studies.audit.settings import AuditSettings
 from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.terminal.options import Machine, data_folder, progress
@@ -105,6 +105,7 @@ class AuditCommand:
 
         format = self.templates.format()
         self.machine.refuse_split("an audit, which compares and exchanges weights,")
+        self._refuse_unused()
         sources = self.prompts.sources(self.reference, self.audited)
         sets = self.prompts.sets(sources)
         texts = reference_texts(self.reference_text)
@@ -122,10 +123,21 @@ class AuditCommand:
             )
         present(results, self.out, lambda: show(results, Path(self.out)))
 
+    def _refuse_unused(self) -> None:
+        """Raise InputError for options of parts that are left out."""
+        if not self.taught.texts:
+            refuse_unused(self, "with --texts 0", "reference_text")
+            refuse_unused(self.taught, "with --texts 0", "text_tokens", "topics")
+        if not self.taught.samples:
+            refuse_unused(self.taught, "with --samples 0", "amplify", "sample_tokens")
+        if not self.method.patched_prompts:
+            refuse_unused(self.method, "with --patched-prompts 0", "steps")
+
     def _load(self) -> tuple[LanguageModel, LanguageModel]:
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
 
         how = self.machine.how()
+        check_places(self.reference, self.audited)
         return load_model(self.reference, **how), load_model(self.audited, **how)
 
     def _settings(self, sources: dict[str, tuple[str, ...]]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def prompt_sets(
     for role, names in sources.items():
         if not names:
             raise InputError(f"--{role} names no task and no prompt file; expected one of them")
+        if len(set(names)) < len(names):
+            raise InputError(f"--{role} {','.join(names)} names a source twice; name each once")
         shares = [limit // len(names) + (i < limit % len(names)) for i in range(len(names))]
         sets[role] = [
             replace(p, id=f"{Path(name).stem}/{p.id}", task=role, cluster=_cluster(name, p))

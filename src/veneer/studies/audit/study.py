@@ -32,7 +32,7 @@ from veneer.studies.audit.distance import (
     distances_on_audited,
     distances_on_reference,
 )
-from veneer.studies.audit.names import AUDITED, REFERENCE, RESTORED, STUDY
+from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED, STUDY
 from veneer.studies.audit.patch import can_patch, patch_rows, patches
 from veneer.studies.audit.restorable import folds_of, restored_answers, veneer_folders
 from veneer.studies.audit.settings import AuditSettings
@@ -48,6 +48,7 @@ from veneer.studies.study import Run
 from veneer.systems.respond import respond
 from veneer.systems.responses import Response, apart
 from veneer.systems.system import System
+from veneer.tasks.apart import check_apart
 
 Load = Callable[[], tuple[LanguageModel, LanguageModel]]
 
@@ -151,7 +152,9 @@ class AuditStudy:
         }
 
     def check(self) -> None:
-        """The prompts are checked where the sets are made, the templates once models are loaded."""
+        """The templates are checked once models are loaded."""
+        if {HARMFUL, HARMLESS} <= self.sets.keys():
+            check_apart(self.sets[HARMFUL], self.sets[HARMLESS], (HARMFUL, HARMLESS))
 
     def stages(self) -> tuple[Stage, ...]:
         return audit_stages(self.sets, self.method, self.taught)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.complexity.settings import ComplexityConfig, ProgramSettings
 from veneer.terminal.options import (
@@ -61,6 +61,7 @@ class ComplexityCommand:
         from veneer.studies.complexity.study import complexity
 
         self.machine.refuse_split("a complexity study, which codes programs by base,")
+        self._refuse_unused()
         names = self.tasks
         if self.programs.over_refusal:
             names += beside(names)
@@ -78,6 +79,22 @@ class ComplexityCommand:
                 progress=report_progress,
             )
         present(results, self.out, lambda: show(results))
+
+    def _refuse_unused(self) -> None:
+        """Raise InputError for options of programs that are not made."""
+        options = {
+            "head": ("ranks", "keep"),
+            "text": ("texts", "text_examples"),
+            "data": ("data_examples",),
+            "lora": ("lora_ranks",),
+        }
+        made = self.programs.programs
+        for view, names in options.items():
+            if view not in made:
+                refuse_unused(self.programs, f"without {view} in --programs", *names)
+        if not {"lora", "data"} & set(made):
+            where = "without lora or data in --programs"
+            refuse_unused(self.programs, where, "epochs", "rates")
 
 
 def show(results: Results) -> None:
@@ -125,6 +142,7 @@ class ProgramCommand:
         from veneer.foundation.errors import InputError
         from veneer.models.load import load_model
         from veneer.studies.complexity.program import files
+        from veneer.studies.complexity.programs import check_base
 
         if len(self.words) < 2 or self.words[0] != "decode":
             raise InputError(
@@ -138,7 +156,9 @@ class ProgramCommand:
             files.kind_of(path)
             if (Path(self.out) / path.stem).exists():
                 raise InputError(f"{Path(self.out) / path.stem} exists; give another --out")
-        base = files.BaseFiles.of(load_model(self.base, device="cpu", dtype="float32"))
-        files.decode_programs(paths, base, Path(self.out))
+        lm = load_model(self.base, device="cpu", dtype="float32")
+        for folder in {p.parent for p in paths}:
+            check_base(folder, lm, "give base as it was then")
+        files.decode_programs(paths, files.BaseFiles.of(lm), Path(self.out))
         for path in paths:
             print(f"{path}: {Path(self.out) / path.stem}")

@@ -16,6 +16,7 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import read_json, sha256_file, write_json
 from veneer.foundation.system_id import SystemId
 from veneer.head.veneer import Veneer
+from veneer.models.computation import COMPUTATION, check_unchanged, computations
 from veneer.models.formats import Format, TextFormat
 from veneer.models.in_context import STOP, FencedFormat
 from veneer.models.language_model import LanguageModel
@@ -175,14 +176,30 @@ def with_factors(
     return LanguageModel(base.name, twin, base.tokenizer)
 
 
-def write_list(out: Path, programs: Sequence[Program], tried: Mapping[str, int]) -> None:
-    write_json(out / LIST, {"tried": dict(tried), "programs": [asdict(p) for p in programs]})
+def write_list(
+    out: Path, programs: Sequence[Program], tried: Mapping[str, int], base: LanguageModel
+) -> None:
+    contents = {"tried": dict(tried), "programs": [asdict(p) for p in programs]}
+    write_json(out / LIST, {**contents, COMPUTATION: computations({"base": base})})
+
+
+def check_base(programs: Path, base: LanguageModel, mend: str | None = None) -> None:
+    """Raise InputError where a study's folder of programs was made when base computed something
+    else. Programs without the list of their study are not compared: they know base by its weights.
+    mend: as in `check_unchanged`.
+    """
+    record = programs.parent / LIST
+    if record.is_file():
+        contents = read_json(record, "the programs of a study")
+        before = contents.get(COMPUTATION) if isinstance(contents, dict) else None
+        check_unchanged(programs, before, computations({"base": base}), mend)
 
 
 def read_list(out: Path, workshop: Workshop) -> tuple[list[Program], dict[str, int]] | None:
     """The programs of an interrupted run, checked; None where it had not come so far."""
     if not (out / LIST).is_file():
         return None
+    check_base(workshop.programs, workshop.base)
     contents = read_json(out / LIST, "the programs of a study")
     programs = [Program(**row) for row in contents["programs"]]
     for program in programs:

@@ -229,7 +229,7 @@ class ComplexityStudy:
         for facts in making.left_out:
             logging.getLogger("veneer").warning("veneer: left out: %s", left_out(facts))
         run.note(programs_tried=making.tried, programs_left_out=making.left_out)
-        write_list(run.out, programs, making.tried)
+        write_list(run.out, programs, making.tried, pair.base)
         return programs
 
     def _longest_exchange(self, pair: Pair) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.curve.settings import CurveConfig, CurveSettings
 from veneer.terminal.options import (
@@ -58,6 +58,15 @@ class CurveCommand:
     machine: Machine = field(default_factory=Machine)
     output: TableOptions = field(default_factory=TableOptions)
 
+    def _refuse_unused(self) -> None:
+        """Raise InputError for options that this curve does not use."""
+        if self.curve.teach != "aligned":
+            refuse_unused(self, "without --teach aligned", "aligned")
+        if self.curve.method == "full":
+            refuse_unused(self.curve, "with --method full", "rank")
+        if not self.curve.veneers:
+            refuse_unused(self.method, "without --veneers", "train_prompts", "k")
+
     def run(self) -> None:
         from veneer.foundation.errors import InputError
         from veneer.imports.examples import read_examples
@@ -65,6 +74,7 @@ class CurveCommand:
         from veneer.studies.curve.study import curve
 
         self.machine.refuse_split("a curve study, which trains base,")
+        self._refuse_unused()
         if self.curve.teach == "aligned" and self.aligned is None:
             raise InputError("--teach aligned needs the model that answers; give --aligned")
         if self.curve.teach == "aligned" and self.examples_file is not None:
@@ -95,11 +105,12 @@ class CurveCommand:
         present(results, self.out, lambda: show(results))
 
     def _load(self) -> CurveModels:
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
         from veneer.models.pair import Pair
         from veneer.studies.curve.study import CurveModels
 
         base_format, form = self.templates.formats()
+        check_places(self.base, self.aligned)
         base = load_model(self.base, **self.machine.how())
         aligned = None
         if self.curve.teach == "aligned" and self.aligned is not None:

@@ -95,7 +95,7 @@ def trained(
         "format": format.facts(),
         "examples": sha256_text(json_lines([list(p.messages), a] for p, a in texts)),
     }
-    examples = [] if out.exists() else answer_ids(base, texts, format, ends=True)
+    examples = answer_ids(base, texts, format, ends=True)
     train = fully_tuned if settings.method == "full" else adapted
     return train(
         base, examples, config, out, stamp, from_layer=settings.from_layer, progress=progress

@@ -122,10 +122,11 @@ class DepthCommand:
         return given.harmful or harmful, harmless if given.harmless is None else given.harmless
 
     def _load(self, veneer: Veneer | None, others: dict[str, str]) -> DepthModels:
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
         from veneer.studies.depth.study import DepthModels
         from veneer.systems.system import System
 
+        check_places(*others.values())
         pair = load_pair(self.base, self.aligned, self.templates, self.machine)
         if veneer is not None:
             veneer.check_fits(pair.base)

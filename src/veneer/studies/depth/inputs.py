@@ -12,6 +12,7 @@ from typing import ClassVar
 from veneer.foundation.errors import InputError
 from veneer.prompts.prompt import Prompt
 from veneer.systems.forced import TARGET, Beginning
+from veneer.tasks.apart import check_apart
 from veneer.tasks.source import load_prompts
 from veneer.tasks.task import Better, Split, Task
 
@@ -78,6 +79,9 @@ class DepthPrompts:
                     f"found {len(prompts)} prompts of {of}; expected {LEAST} or more: give another "
                     "source, or a larger --limit where it is given"
                 )
+        for of, prompts in sets.items():
+            if of != name:
+                check_apart(sets[name], prompts, ("harmful", of))
         begun = Beginning(target).of(_named(sets.pop(name), name))
         return cls(Requests(begun), tuple(Harmless(_named(p, n)) for n, p in sets.items()))
 

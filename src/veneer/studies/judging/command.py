@@ -137,16 +137,18 @@ class JudgeCommand:
         from veneer.judges.registry import get_judge
         from veneer.studies.judging.compare import compare, sides
         from veneer.studies.judging.show import show_compared, show_judged
-        from veneer.studies.judging.study import judge_responses
+        from veneer.studies.judging.study import judge_responses, matched
 
-        prompts = self.answered.load()
+        prompts, files = self.answered.load(), [Path(r) for r in self.responses]
+        partly = self.answered.limit is not None
+        matched(files, prompts, partly=partly)  # before a judge model is loaded
         cache = self.judge_model.cache or out / "judge"
         config = replace(self.judge_model, cache=cache, **asdict(self.machine))
         judges = [get_judge(name, config) for name in names]
         compared = self.method.compare
         with progress_line() as progress:
             results, rows, usage = judge_responses(
-                [Path(r) for r in self.responses],
+                files,
                 prompts,
                 judges,
                 out,
@@ -157,7 +159,7 @@ class JudgeCommand:
                     "split": self.answered.split,
                     "limit": self.answered.limit,
                 },
-                partly=self.answered.limit is not None,
+                partly=partly,
                 compared=compared or (),
                 seed=self.method.seed,
                 progress=progress,

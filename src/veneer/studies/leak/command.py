@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.studies.leak.settings import LeakSettings
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.output import TableOptions, present
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
+    from veneer.head.veneer import Veneer
     from veneer.studies.leak.study import LeakModels
 
 
@@ -56,6 +57,7 @@ class LeakCommand:
     def run(self) -> None:
         from veneer.embed import load_embedder
         from veneer.foundation.errors import InputError
+        from veneer.head.veneer import Veneer
         from veneer.studies.leak.examples import read_examples
         from veneer.studies.leak.study import leak
         from veneer.tasks.registry import TASKS
@@ -64,6 +66,12 @@ class LeakCommand:
         members_source, folder = self._sources()
         if self.veneer is not None and self.base is None:
             raise InputError("--veneer is given without --base; give the base model of the veneer")
+        if self.base is None:
+            refuse_unused(self.method, "without --base", "likelihoods")
+        elif self.base == self.model:
+            raise InputError(
+                f"{self.model!r} is given as --model and as --base; expected two models that differ"
+            )
         if self.method.retrain and self.base is None:
             raise InputError("--retrain is given without --base; give the base model to train")
         others = named(self.also, "--also", "NAME=MODEL")
@@ -76,10 +84,11 @@ class LeakCommand:
                 "examples of the same source that the model has not seen: without them nobody can "
                 "say how often an unrelated text would count as extracted"
             )
+        veneer = None if self.veneer is None else Veneer.load(self.veneer)
         held_out = read_examples(self.held_out or members_source, data=data, split="test")
         with progress() as report_progress:
             results = leak(
-                lambda: self._load(others),
+                lambda: self._load(veneer, others),
                 members,
                 held_out,
                 self.out,
@@ -113,16 +122,16 @@ class LeakCommand:
                 f"--also names {min(taken)!r}, which the study uses; give another name"
             )
 
-    def _load(self, others: dict[str, str]) -> LeakModels:
-        from veneer.head.veneer import Veneer
-        from veneer.models.load import load_model
+    def _load(self, veneer: Veneer | None, others: dict[str, str]) -> LeakModels:
+        from veneer.models.load import check_places, load_model
         from veneer.studies.leak.study import LeakModels
 
         how = self.machine.how()
+        check_places(self.model, self.base, *others.values())
         return LeakModels(
             load_model(self.model, **how),
             None if self.base is None else load_model(self.base, **how),
-            None if self.veneer is None else Veneer.load(self.veneer),
+            veneer,
             {name: load_model(model, **how) for name, model in others.items()},
         )
 

@@ -44,8 +44,15 @@ class Sampler:
     def prompt(self, task: str) -> Prompt:
         return Prompt.from_text("prefix", self.prefix, task=task)
 
+    @property
+    def models(self) -> dict[str, LanguageModel]:
+        return self.system.models
+
+    def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
+        return [encode_text(self.lm.tokenizer, p.plain) for p in prompts]
+
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
-        return [len(self._ids(p)) for p in prompts]
+        return [len(ids) for ids in self.encode(prompts)]
 
     def longest(self) -> int | None:
         return self.lm.longest
@@ -61,7 +68,7 @@ class Sampler:
         keys: Sequence[str],
     ) -> list[Decoded]:
         """Draw one sample per prompt; the text keeps its special tokens."""
-        stepper = ModelStepper(self.lm, [self._ids(p) for p in prompts], self.system.head)
+        stepper = ModelStepper(self.lm, self.encode(prompts), self.system.head)
         rows = [Row(sampling, key, raw=True) for key in keys]
         written: list[list[int]] = [[] for _ in rows]
         ended: set[int] = set()
@@ -95,6 +102,3 @@ class Sampler:
         stops = [i for i in ids if i in self.system.stop_ids]
         opens = self.turns.header.lstrip().startswith(self.text(ids[-1:]))
         return len(stops) > 1 or not opens
-
-    def _ids(self, prompt: Prompt) -> list[int]:
-        return encode_text(self.lm.tokenizer, prompt.plain)

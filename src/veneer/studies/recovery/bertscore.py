@@ -71,12 +71,7 @@ class BertScore:
     def __init__(self, folder: str | Path, layer: int | None = None, device: str = "cpu"):
         """Raises InputError where the folder is no encoder's, or has no such layer."""
         path = Path(folder)
-        weights = sorted(path.glob("*.safetensors")) if path.is_dir() else []
-        if not weights or not (path / "config.json").is_file():
-            raise InputError(
-                f"{folder} is no encoder's folder; expected one with config.json, *.safetensors "
-                "and a tokenizer"
-            )
+        weights = encoder_weights(path)
         self._tokenizer, self._model = _load(path)
         layers = self._model.config.num_hidden_layers
         if layer is not None and not 1 <= layer <= layers:
@@ -142,6 +137,17 @@ class BertScore:
                 weights = np.array([float(t not in self._weightless) for t in ids[i]])
                 out[i] = TokenVectors(states[place, : len(ids[i])], weights)
         return out
+
+
+def encoder_weights(folder: Path) -> list[Path]:
+    """The files of an encoder's weights. Raises InputError where the folder is no encoder's."""
+    weights = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
+    if not weights or not (folder / "config.json").is_file():
+        raise InputError(
+            f"{folder} is no encoder's folder; expected one with config.json, *.safetensors and a "
+            "tokenizer"
+        )
+    return weights
 
 
 def _load(path: Path) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.progress import Progress
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.recovery.settings import RecoverySettings
 from veneer.terminal.options import Machine, PairTemplates, data_folder, load_pair, pair_settings
@@ -135,7 +135,11 @@ class RecoverCommand:
                 "or --teacher and --responses"
             )
         if self.stored.given:
-            self.templates.refuse_template_options("stored answers")
+            where = "with stored answers"
+            refuse_unused(self.templates, where)
+            refuse_unused(self.models, where)
+            made = ("variants", "own_summaries", "published", "samples", "temperature")
+            refuse_unused(self.method, where, *made, "max_new_tokens", "batch_size")
         else:
             self.models.needed()
         self.stored.refuse_where_unused()

@@ -81,11 +81,13 @@ class RecoverySettings:
                 "BERTScore needs an encoder; give its folder with --encoder, or leave bertscore "
                 "out of --measures"
             )
-        if self.encoder_layer is not None and "bertscore" not in self.measures:
-            raise InputError(
-                "--encoder-layer is given without BERTScore; add bertscore to --measures, or leave "
-                "--encoder-layer out"
-            )
+        for option in ("encoder", "encoder_layer"):
+            if getattr(self, option) is not None and "bertscore" not in self.measures:
+                name = option.replace("_", "-")
+                raise InputError(
+                    f"--{name} is given without BERTScore; add bertscore to --measures, or leave "
+                    f"--{name} out"
+                )
         if self.cut and not self.needs_embedder:
             raise InputError(
                 "--cut is given and nothing is embedded; add embedding to --measures, or leave "

@@ -23,7 +23,7 @@ from veneer.prompts.clusters import each_text_once
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery import words
 from veneer.studies.recovery.answers import InContext
-from veneer.studies.recovery.bertscore import BertScore
+from veneer.studies.recovery.bertscore import BertScore, encoder_weights
 from veneer.studies.recovery.compare import Entry, PlacedSystems, RecoveryScale, compare, placed
 from veneer.studies.recovery.prompts import query
 from veneer.studies.recovery.rows import answer_rows, example_rows, rows, verdict_rows
@@ -143,8 +143,11 @@ class RecoveryStudy:
         self.judge = judge
         self.more_settings = settings
 
-    def _check_judge(self) -> None:
-        """Raises InputError where a judge model is needed and none is given."""
+    def _check_models(self) -> None:
+        """Raises InputError where a judge model is needed and none is given, and where the encoder
+        is none."""
+        if self.method.encoder is not None:
+            encoder_weights(Path(self.method.encoder))
         if self.judge.url or self.judge.model or self.judge.local:
             return
         if self.method.needs_summaries:
@@ -279,7 +282,7 @@ class StoredRecovery(RecoveryStudy):
         }
 
     def check(self) -> None:
-        self._check_judge()
+        self._check_models()
         imported = {n: read_answers(path, n, self.format) for n, path in self.files.items()}
         answers = {name: responses for name, (responses, _, _) in imported.items()}
         self.notes = [note for _, notes, _ in imported.values() for note in notes]
@@ -345,7 +348,7 @@ class ModelRecovery(RecoveryStudy):
         }
 
     def check(self) -> None:
-        self._check_judge()
+        self._check_models()
         least = max((v.k for v in self.method.prompts if v.chosen), default=0) + 1
         if len(self.prompts) < max(least, 1):
             raise InputError(

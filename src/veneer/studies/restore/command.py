@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.restore.settings import PartSizes, RestoreSettings
 from veneer.terminal.options import Machine, data_folder, progress
@@ -128,6 +128,7 @@ class RestoreCommand:
         from veneer.studies.restore.study import restore
 
         self.machine.refuse_split("restore, which fine-tunes and exchanges weights,")
+        self._refuse_unused()
         roles = self.tasks.roles(lab=self.compromised.startswith("lab:"))
         inputs = self._inputs()
         machine = self.machine
@@ -142,6 +143,21 @@ class RestoreCommand:
                 progress=report_progress,
             )
         present(results, self.out, lambda: show(results))
+
+    def _refuse_unused(self) -> None:
+        """Raise InputError for inputs and settings that no method of --ways uses."""
+        ways = set(self.method.methods)
+        where = "with --ways " + ",".join(self.method.methods)
+        if "own-responses" not in ways:
+            refuse_unused(self.models, where, "responses")
+        if not ways & {"head", "shifted"}:
+            refuse_unused(self.models, where, "veneer")
+            refuse_unused(self.templates, where, "base_template")
+        if "shifted" not in ways:
+            refuse_unused(self.method, where, "schedules")
+        if ways == {"urial"}:
+            refuse_unused(self.models, where, "capture")
+            refuse_unused(self.method, where, "alphas", "ranks", "k")
 
     def _inputs(self) -> RestoreInputs:
         from veneer.capture import Capture

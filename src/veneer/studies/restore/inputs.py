@@ -11,6 +11,7 @@ from veneer.capture import Capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
 from veneer.head.veneer import Veneer
+from veneer.imports.teacher import check_answers
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.vocabulary import match_vocabularies
@@ -68,6 +69,15 @@ class Roles:
                     f"less {task.headline} is better on {task.name}, so that it measures no "
                     "capability; give a task such as svamp"
                 )
+
+    def check(self, methods: Sequence[str]) -> None:
+        """Raise InputError where a method cannot be measured on a task."""
+        choices = [t.name for t in self.capability if t.kind == "choice"]
+        if "shifted" in methods and choices:
+            raise InputError(
+                f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; "
+                "leave shifted out of --ways, or take a capability that is answered in words"
+            )
 
     def measured(self) -> list[Task]:
         """The tasks that systems are measured on, each once."""
@@ -246,6 +256,13 @@ class RestoreInputs:
                     "generate` writes them"
                 )
         return self.responses
+
+    def check_responses(self, methods: Sequence[str], prompts: Sequence[Prompt]) -> None:
+        """Raise InputError, before a model is loaded, for a file of answers to none of the prompts
+        that a veneer is extracted from."""
+        if "own-responses" in methods:
+            for path in self.response_files():
+                check_answers(path, prompts)
 
     def extracts(self, methods: Sequence[str]) -> bool:
         """Whether one of the methods extracts a veneer, and so needs train prompts."""

@@ -11,6 +11,7 @@ from veneer.foundation.errors import InputError
 from veneer.prompts.clusters import same_text
 from veneer.prompts.prompt import Prompt
 from veneer.studies.restore.inputs import Roles
+from veneer.tasks.apart import check_apart
 from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
 
@@ -24,6 +25,9 @@ class Parts:
     extraction: tuple[Prompt, ...]
     validation: tuple[Prompt, ...]
     report: tuple[Prompt, ...]
+
+    def every(self) -> tuple[Prompt, ...]:
+        return (*self.extraction, *self.validation, *self.report)
 
     def sizes(self) -> dict[str, int]:
         """Number of prompts of each part."""
@@ -81,6 +85,10 @@ class RoleParts:
     left_out: TrainPrompts
     repeated: dict[str, int]
 
+    def extraction(self, tasks: Iterable[Task]) -> list[Prompt]:
+        """The prompts of some tasks that a veneer is extracted from."""
+        return [p for t in tasks for p in self.by_task[t.name].extraction]
+
     @classmethod
     def of_roles(cls, roles: Roles, sizes: Mapping[str, int | None]) -> RoleParts:
         """sizes: at most so many prompts, by "train", "validation" and "test"; None: all. Raises
@@ -112,6 +120,11 @@ class RoleParts:
             name: Parts(tuple(left_out.by_task.get(name, ())), chosen_on[name], p.report)
             for name, p in parts.items()
         }
+        harmful, harmless = (
+            [p for t in own for p in kept[t.name].every()]
+            for own in (roles.harmful, (*roles.safe, *roles.harmless))
+        )
+        check_apart(harmful, harmless, ("harmful", "safe or harmless"))
         gone = {name: len(p) - len(chosen_on[name]) for name, p in validation.items()}
         return cls(kept, left_out, {name: n for name, n in gone.items() if n})
 

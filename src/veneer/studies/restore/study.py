@@ -23,6 +23,7 @@ from veneer.judges.judge import Judge
 from veneer.judges.registry import judges_of
 from veneer.measures.behaviour import behaviour_rows
 from veneer.measures.clusters import kept
+from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.studies.restore import words
 from veneer.studies.restore.checkpoint import merge_restored
@@ -110,6 +111,7 @@ class RestoreStudy:
         self.given = settings or {}
         self.prompts = RoleParts({}, TrainPrompts({}, {}, {}), {})
         self.examples: Examples = ()
+        self.learned: list[Prompt] = []
 
     @property
     def parts(self) -> Mapping[str, Parts]:
@@ -131,12 +133,7 @@ class RestoreStudy:
     def check(self) -> None:
         methods, roles = self.method.methods, self.roles
         self.inputs.check(methods)
-        choices = [t.name for t in roles.capability if t.kind == "choice"]
-        if "shifted" in methods and choices:
-            raise InputError(
-                f"{', '.join(choices)} compares likelihoods, which a shifted system does not give; "
-                "leave shifted out of --ways, or take a capability that is answered in words"
-            )
+        roles.check(methods)
         self.prompts = RoleParts.of_roles(roles, self.method.sizes.limited())
         extracts = self.inputs.extracts(methods)
         if extracts and not any(self.parts[t.name].extraction for t in roles.harmful):
@@ -145,6 +142,8 @@ class RestoreStudy:
                 "task that has, such as advbench, or use the methods head and shifted with an "
                 "existing veneer"
             )
+        self.learned = self.prompts.extraction(roles.learned())
+        self.inputs.check_responses(methods, self.learned)
         self.examples = _examples_to_attack_with(self.method, self.inputs)
         judges_of(roles.measured(), self.judge)
         harmful = sum(len(self.parts[t.name].report) for t in roles.harmful)
@@ -165,8 +164,7 @@ class RestoreStudy:
         judges = run.judges(self.roles.measured(), self.judge)
         with run.stage("load"):
             models = self.inputs.load(self.method.methods).dated(run.day)
-            prompts = [p for t in self.roles.learned() for p in self.parts[t.name].extraction]
-            builder = MethodBuilder(models, prompts, self.method, run)
+            builder = MethodBuilder(models, self.learned, self.method, run)
             builder.check(self.method.methods)
         tasks = {t.name: t for t in (*self.roles.measured(), *self.roles.learned())}
         run.note(

@@ -182,11 +182,12 @@ class TransferCommand:
 
     def _load(self, names: dict[str, str | None], veneer: Veneer | None) -> TransferModels:
         from veneer.head.recorded import recorded_format
-        from veneer.models.load import load_model
+        from veneer.models.load import check_places, load_model
         from veneer.studies.transfer.models import TransferModels
 
         recorded = None if veneer is None else recorded_format(veneer.facts)
         how = self.machine.how()
+        check_places(*names.values())
         models: dict[str, Any] = {
             role: load_model(name, **how) for role, name in names.items() if name is not None
         }
