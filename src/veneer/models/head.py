@@ -157,6 +157,7 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
     tokens: it is no causal language model, whatever its name.
     """
     layer = model.get_output_embeddings()
+    check_plain(layer, name)
     if layer is None or getattr(layer, "weight", None) is None or layer.weight.ndim != 2:
         raise VeneerError(
             f"{name} has no output embedding matrix that the transformers API finds "
@@ -191,6 +192,18 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             "changes its logits in a way that Veneer does not know"
         )
     return head
+
+
+def check_plain(layer: Any, name: str) -> None:
+    """Raise InputError for a head with quantised weights."""
+    weight = getattr(layer, "weight", None)
+    kind = getattr(weight, "dtype", None)
+    if kind not in (None, torch.float32, torch.float64, *ROUNDINGS) or hasattr(layer, "qweight"):
+        raise InputError(
+            f"the output head of {name} is quantised; expected one of plain numbers, which a "
+            "veneer is added to: give the model without quantisation, or quantise it without its "
+            "head"
+        )
 
 
 def _softcaps(config: Any) -> list[float]:
