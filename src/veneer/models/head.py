@@ -148,7 +148,7 @@ def find_backbone_and_head(model: Any, name: str) -> tuple[Any, Head]:
 
 def find_head(model: Any, backbone: Any, name: str) -> Head:
     """The head of `model`, found through the transformers API and checked against the
-    model's own logits.
+    model's own logits: those of its rows that have a logit.
 
     A constant factor is measured, a soft cap is read from the config, and the result must reproduce
     the model's logits on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does
@@ -180,6 +180,8 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             f"expects {head.width}; this architecture does something between them that Veneer "
             "does not know"
         )
+    # the model cuts off the logits of rows that only fill its head up (Inkling)
+    head = head.first_rows(min(head.rows, own.shape[-1]))
     fits = [_fit(head, hidden, own, cap) for cap in (*_softcaps(model.config), None)]
     head, worst = min(fits, key=lambda fit: fit[1])
     limit = TOLERANCE * max(1.0, float(own.abs().max()))
