@@ -73,6 +73,19 @@ FAMILIES: dict[str, tuple[str, str, str]] = {
         "<|start|> <|end|> <|message|> <|channel|> <|return|> <|call|>",
         "<|return|>",
     ),
+    "Kimi K3, whose thought ends as its answer begins to": (
+        turns(
+            "<|open|>user<|sep|>{{ m.content }}<|close|>message<|sep|><|end_of_msg|>",
+            (
+                "<|open|>assistant<|sep|><|open|>think<|sep|><|close|>think<|sep|>"
+                "<|open|>response<|sep|>{{ m.content }}<|close|>response<|sep|>"
+                "<|close|>message<|sep|><|end_of_msg|>"
+            ),
+            "<|open|>assistant<|sep|><|open|>think<|sep|>",
+        ),
+        "<|open|> <|close|> <|sep|> <|end_of_msg|>",
+        "<|end_of_msg|>",
+    ),
     "Magistral, which prefills [THINK]": (
         turns("[INST]{{ m.content }}[/INST]", "{{ m.content }}{{ eos_token }}", "[THINK]"),
         "[INST] [/INST] [THINK] [/THINK]",

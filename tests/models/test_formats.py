@@ -136,6 +136,16 @@ def test_a_template_is_no_format_string():
     assert PlainFormat("{a} {prompt} %s").text(prompt) == "{a} {0} {prompt.__class__} {{x}} %s"
 
 
+def test_an_argument_without_which_a_template_fails_is_named():
+    """As firefunction's template reads `functions`."""
+    picky = made("{{ functions.names }}{{ messages[0].content }}")
+    with pytest.raises(InputError, match=r"give functions a value among the template's arguments"):
+        ChatFormat().encode(picky, ASKED)
+    assert ChatFormat(arguments={"functions": []}).encode(picky, ASKED)
+    with pytest.raises(InputError, match="expected roles and contents that it accepts"):
+        ChatFormat().encode(made("{{ messages[0].text.more }}"), ASKED)
+
+
 def test_no_chat_template_and_messages_that_one_refuses_are_named():
     with pytest.raises(InputError, match="no chat template"):
         ChatFormat().encode(tokenizer_with(None), PROMPT)

@@ -14,7 +14,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText
 
 from checkpoints import veneer_of
 from tiny import tokenizer
+from veneer.foundation.errors import InputError
 from veneer.head.merge import merge
+from veneer.models.auto_class import check_causal
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 
@@ -88,6 +90,24 @@ def test_a_merged_one_keeps_its_other_parts_and_its_processor(folder, tmp_path):
     torch.testing.assert_close(
         again.head.logits(again.hidden(IDS, torch.ones_like(IDS))), true, rtol=1e-4, atol=1e-3
     )
+
+
+def test_models_of_several_that_generate_together_are_refused():
+    """Qwen's Omni models hold a thinker that writes, and a talker that speaks."""
+    config = AutoConfig.for_model("qwen2_5_omni")
+    config.architectures = ["Qwen2_5OmniModel"]  # as published
+    with pytest.raises(InputError, match=r"Qwen2_5OmniModel.*save the one that writes text"):
+        check_causal("it", config)
+    check_causal("it", config.thinker_config)
+
+
+def test_a_window_over_the_answer_alone_is_refused():
+    """Teacher forcing reads prompt and answer at once, and would give other states than decoding.
+    The kind is that of Unlimited OCR."""
+    config = small_config("mistral3")
+    config.text_config.layer_types = ["reference_sliding_attention"] * 2
+    with pytest.raises(InputError, match="depend on where the prompt ends"):
+        check_causal("it", config)
 
 
 def test_its_processor_is_kept_where_the_tokenizer_was_changed(folder, tmp_path):

@@ -6,12 +6,14 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
+from small_configs import small_config
+from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
 
 from checkpoints import fp8, mxfp4, rewrite, save, veneer_of, with_tensors
-from tiny import ARCHITECTURES, tiny
+from tiny import ARCHITECTURES, tiny, tokenizer
 from veneer.foundation.errors import InputError
 from veneer.head.merge import merge
+from veneer.models.head import find_backbone_and_head
 from veneer.models.load import load_model
 
 pytest.importorskip("accelerate", reason="the library needs it to read FP8 and MXFP4")
@@ -118,6 +120,72 @@ def test_scales_that_the_config_does_not_describe_are_not_left_out(tmp_path):
         InputError, match=r"quantised weights \(14 tensors such as .*weight_scale_inv\)"
     ):
         load_model(str(folder), device="cpu")
+
+
+def test_a_kind_that_transformers_does_not_know_is_refused(tmp_path):
+    """The library warns of it, and takes the numbers for the weights."""
+    folder = save(tmp_path / "base")
+    rewrite(folder / "config.json", lambda c: c.update(quantization_config={"quant_method": "my"}))
+    with pytest.raises(InputError, match=r"quantised \(my\).*needs a version of transformers"):
+        load_model(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize("stored", ["int8", "float8_e4m3fn"])
+def test_quantised_numbers_that_nothing_describes_are_not_the_weights(stored, tmp_path):
+    """The scales have names of their own."""
+    folder = save(tmp_path / "base")
+
+    def change(tensors):
+        out = dict(tensors)
+        for name in [n for n in tensors if n.endswith("_proj.weight")]:
+            scaled = tensors[name] / tensors[name].abs().max() * 100
+            out[name] = scaled.to(getattr(torch, stored))
+            out[name.replace("weight", "my_scale")] = tensors[name].abs().max() / 100
+        return out
+
+    with_tensors(folder, change)
+    with pytest.raises(InputError, match=r"proj.weight as (I8|F8_E4M3) numbers, .*no quantisation"):
+        load_model(str(folder), device="cpu")
+
+
+def test_a_quantised_text_part_of_a_multimodal_model_is_plain_too(tmp_path):
+    """Its settings stand in `text_config` (Kimi K2.5)."""
+    torch.manual_seed(0)
+    model = AutoModelForImageTextToText.from_config(small_config("mistral3"), dtype=torch.float32)
+    model.save_pretrained(tmp_path / "base")
+    tokenizer().save_pretrained(tmp_path / "base")
+    plain = fp8(tmp_path / "base")
+
+    def into_text(config):
+        config["text_config"]["quantization_config"] = {
+            **config.pop("quantization_config"),
+            "modules_to_not_convert": ["lm_head", "vision_tower", "multi_modal_projector"],
+        }
+
+    rewrite(tmp_path / "base" / "config.json", into_text)
+    with_tensors(tmp_path / "base", lambda t: without_fp8_of("vision_tower", t, plain))
+    lm = load_model(str(tmp_path / "base"), device="cpu")
+    assert lm.model.dequantised_from == "fp8"
+    out = merge(veneer_of(lm), lm, tmp_path / "m")
+    saved = load_file(out / "model.safetensors")
+    for name, tensor in plain.items():
+        torch.testing.assert_close(saved[name], tensor, rtol=0, atol=0)
+    assert "quantization_config" not in (out / "config.json").read_text()
+
+
+def without_fp8_of(part, tensors, plain):
+    """The tensors with those of a part as plain numbers again."""
+    mine = {n: plain[n] for n in tensors if n.startswith(part) and n in plain}
+    return {n: t for n, t in tensors.items() if not n.startswith(part)} | mine
+
+
+def test_a_quantised_output_head_is_named():
+    lm = tiny()
+    lm.model.get_output_embeddings().weight = torch.nn.Parameter(
+        torch.zeros(8, 4, dtype=torch.uint8), requires_grad=False
+    )
+    with pytest.raises(InputError, match="the output head of it is quantised"):
+        find_backbone_and_head(lm.model, "it")
 
 
 def test_quantised_weights_in_memory_are_not_merged(tmp_path):

@@ -10,6 +10,7 @@ from survey import KINDS, examine, read_page, version_of
 from transformers import __version__
 
 from veneer.models import step_weights
+from veneer.models.load import load_model
 
 AT = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 PAGE, VERSION = read_page(AT), version_of(AT)
@@ -33,6 +34,14 @@ QUICK = [
 def steps_with_packed_weights(monkeypatch):
     """As models of a useful size take them."""
     monkeypatch.setattr(step_weights, "SMALLEST", 0)
+
+
+@pytest.mark.skipif("inkling_text" not in KINDS, reason="this transformers has no such type")
+def test_a_head_with_rows_that_have_no_logit(tmp_path):
+    outcome = examine("inkling_text", tmp_path)
+    assert outcome.result == "right", outcome
+    lm = load_model(str(tmp_path / "merged"), device="cpu")
+    assert (lm.head.rows, len(lm.model.get_output_embeddings().weight)) == (394, 400)
 
 
 def check(kind: str, folder: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import transformers
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 from veneer.foundation.errors import InputError
@@ -22,10 +23,15 @@ DOORS = (
 # Architectures whose head gives scores of a text instead of tokens.
 SCORES = re.compile(r"Classif|QuestionAnswering|MultipleChoice|RewardModel|ForReward|ForScore")
 
+# A window over the answer alone, beside all of the prompt (Unlimited OCR): a whole text read at
+# once has no such place.
+WRITTEN_APART = "reference_sliding_attention"
+
 
 def check_causal(name: str, config: Any) -> None:
-    """Raise InputError for a checkpoint whose architecture is no causal one. The causal class of
-    its family might read it all the same, and leave its head or its encoder out."""
+    """Raise InputError for a checkpoint whose architecture is no causal one, or gives a prompt and
+    an answer other states together than one after the other. The causal class of its family might
+    read it all the same, and leave its head or its encoder out."""
     own = next(iter(getattr(config, "architectures", None) or [""]))
     if SCORES.search(own):
         raise InputError(
@@ -38,6 +44,22 @@ def check_causal(name: str, config: Any) -> None:
             "reads a second text through an encoder; expected a causal language model, which "
             "reads one text"
         )
+    if WRITTEN_APART in (getattr(config.get_text_config(decoder=True), "layer_types", None) or ()):
+        raise InputError(
+            f"{name} attends to the tokens that it writes in another way than to those that it is "
+            f"given ({WRITTEN_APART} in its config.json), so that its states of an answer depend "
+            "on where the prompt ends; expected a model that reads both alike"
+        )
+    for listed, _ in DOORS:
+        kind: Any = getattr(transformers, listed, {}).get(type(config), None)
+        if getattr(kind, "forward", None) is nn.Module.forward:
+            raise InputError(
+                f"{name} is a {own or kind.__name__}, several models in one that only generate "
+                "together; expected a causal language model: save the one that writes text by "
+                "itself (of Qwen's Omni models Qwen2_5OmniThinkerForConditionalGeneration or "
+                "Qwen3OmniMoeThinkerForConditionalGeneration, with from_pretrained and "
+                "save_pretrained)"
+            )
 
 
 def auto_class(config: Any) -> Any:

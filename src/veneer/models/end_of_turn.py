@@ -37,7 +37,8 @@ def find_end(tokenizer: Any) -> EndOfTurn:
 
     The last turn decides (harmony closes a final answer with another token than an inner
     one). Where nothing follows the last turn, the token that opens the next turn
-    ends this one (GLM).
+    ends this one (GLM). A token that the model writes before its words too, as to close a thought
+    (Kimi K3), ends nothing.
     """
     if not getattr(tokenizer, "chat_template", None):
         return EndOfTurn()
@@ -51,8 +52,11 @@ def find_end(tokenizer: Any) -> EndOfTurn:
     between = (
         _behind(inner).partition(NEXT)[0] if inner is not None and NEXT in _behind(inner) else ""
     )
-    opens = _opens(tokenizer, turns[:1], last)
-    tokens = _TurnTokens(tokenizer)
+    prompt = _render(tokenizer, turns[:1], prompt=True)
+    before = _written_before(prompt, last)
+    # it does not where the prompt is the same without one, and an answer begins with more than that
+    opens = not before.strip() or prompt != _render(tokenizer, turns[:1])
+    tokens = _TurnTokens(tokenizer, before)
     first, second = tokens.first(tail), tokens.first(between)
     if (
         first is not None
@@ -85,24 +89,17 @@ def _opening(text: str | None) -> str:
     return "" if text is None else text.partition(MARK)[2].rpartition(ANSWER)[0]
 
 
-def _opens(tokenizer: Any, turns: Sequence[dict[str, str]], whole: str | None) -> bool:
-    """False where the prompt is the same with and without a generation prompt, and an answer begins
-    with more than that."""
-    with_prompt, without = _render(tokenizer, turns, prompt=True), _render(tokenizer, turns)
-    if (
-        whole is None
-        or with_prompt is None
-        or with_prompt != without
-        or not whole.startswith(with_prompt)
-    ):
-        return True
-    return not whole[len(with_prompt) :].partition(ANSWER)[0].strip()
+def _written_before(prompt: str | None, whole: str | None) -> str:
+    """What stands between a prompt and the assistant's words, which the model writes itself."""
+    if prompt is None or whole is None or not whole.startswith(prompt):
+        return ""
+    return whole[len(prompt) :].partition(ANSWER)[0]
 
 
 class _TurnTokens:
-    """The added tokens of a tokenizer that may end a turn."""
+    """The added tokens of a tokenizer that may end a turn: none of those in `before`."""
 
-    def __init__(self, tokenizer: Any):
+    def __init__(self, tokenizer: Any, before: str):
         self._tokenizer = tokenizer
         added = tokenizer.added_tokens_decoder
         self.ids: dict[str, int] = {str(t.content): i for i, t in added.items()}
@@ -118,7 +115,7 @@ class _TurnTokens:
         if bos is not None and tokenizer.bos_token_id != tokenizer.eos_token_id:
             self.ids.pop(bos, None)  # some templates begin every turn with it
         # Gemma and others have tokens of white space alone
-        self.ids = {t: i for t, i in self.ids.items() if t.strip()}
+        self.ids = {t: i for t, i in self.ids.items() if t.strip() and t not in before}
 
     def first(self, tail: str) -> str | None:
         """The added token right behind white space, or else the first special one; one that the

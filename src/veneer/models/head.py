@@ -148,7 +148,7 @@ def find_backbone_and_head(model: Any, name: str) -> tuple[Any, Head]:
 
 def find_head(model: Any, backbone: Any, name: str) -> Head:
     """The head of `model`, found through the transformers API and checked against the
-    model's own logits.
+    model's own logits: those of its rows that have a logit.
 
     A constant factor is measured, a soft cap is read from the config, and the result must reproduce
     the model's logits on a probe to `TOLERANCE`. Raises VeneerError that says by how much it does
@@ -157,6 +157,7 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
     tokens: it is no causal language model, whatever its name.
     """
     layer = model.get_output_embeddings()
+    check_plain(layer, name)
     if layer is None or getattr(layer, "weight", None) is None or layer.weight.ndim != 2:
         raise VeneerError(
             f"{name} has no output embedding matrix that the transformers API finds "
@@ -179,6 +180,8 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             f"expects {head.width}; this architecture does something between them that Veneer "
             "does not know"
         )
+    # the model cuts off the logits of rows that only fill its head up (Inkling)
+    head = head.first_rows(min(head.rows, own.shape[-1]))
     fits = [_fit(head, hidden, own, cap) for cap in (*_softcaps(model.config), None)]
     head, worst = min(fits, key=lambda fit: fit[1])
     limit = TOLERANCE * max(1.0, float(own.abs().max()))
@@ -191,6 +194,18 @@ def find_head(model: Any, backbone: Any, name: str) -> Head:
             "changes its logits in a way that Veneer does not know"
         )
     return head
+
+
+def check_plain(layer: Any, name: str) -> None:
+    """Raise InputError for a head with quantised weights."""
+    weight = getattr(layer, "weight", None)
+    kind = getattr(weight, "dtype", None)
+    if kind not in (None, torch.float32, torch.float64, *ROUNDINGS) or hasattr(layer, "qweight"):
+        raise InputError(
+            f"the output head of {name} is quantised; expected one of plain numbers, which a "
+            "veneer is added to: give the model without quantisation, or quantise it without its "
+            "head"
+        )
 
 
 def _softcaps(config: Any) -> list[float]:

@@ -235,7 +235,7 @@ def _from_pretrained(
     try:
         file = GGUFFile(Path(model_at) / more["gguf_file"]) if more else None
         tokenizer = load_tokenizer(tokenizer_at, **remote, **more)
-        config, method = stored(model_at, **remote, **more)
+        config, method = stored(name, model_at, **remote, **more)
         check_causal(name, config)
         if file is not None:
             config = more["config"] = whole_config(file, config)
@@ -260,7 +260,7 @@ def _from_pretrained(
         if file is not None:
             check_biases_read(file, model)
         model.room_on_disk = room
-        settle(model, method, words["dtype"])
+        settle(model, method, words["dtype"], plain="quantization_config" in more)
         _name_outputs(model)
     except VeneerError:
         raise

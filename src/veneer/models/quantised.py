@@ -8,7 +8,10 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig
-from transformers.quantizers.auto import AutoQuantizationConfig
+from transformers.quantizers.auto import (
+    AUTO_QUANTIZATION_CONFIG_MAPPING,
+    AutoQuantizationConfig,
+)
 
 from veneer.foundation.errors import InputError
 from veneer.models.language_model import LanguageModel
@@ -37,10 +40,15 @@ def method_of(config: Any) -> str | None:
     return None
 
 
-def stored(model_at: str, **remote: Any) -> tuple[Any, str | None]:
-    """The config of a checkpoint, and how its weights are quantised."""
+def stored(name: str, model_at: str, **remote: Any) -> tuple[Any, str | None]:
+    """The config of a checkpoint, and how its weights are quantised. Raises InputError for a way
+    that the library does not know: it would take the quantised numbers for the weights."""
     config = AutoConfig.from_pretrained(model_at, **remote)
-    return config, method_of(config)
+    method = method_of(config)
+    # bitsandbytes: as it is written where both of its kinds are one
+    if method not in (None, "bitsandbytes", *AUTO_QUANTIZATION_CONFIG_MAPPING):
+        raise refusal(name, method, "it needs a version of transformers that knows this kind")
+    return config, method
 
 
 def plain_words(config: Any, method: str | None) -> dict[str, Any]:
@@ -58,10 +66,16 @@ def plain_words(config: Any, method: str | None) -> dict[str, Any]:
     return {"quantization_config": wanted}
 
 
-def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
+def settle(model: Any, method: str | None, dtype: torch.dtype | str, *, plain: bool) -> None:
     """After loading: where weights were made plain, all of one dtype (the library leaves those that
     were not quantised as they are stored), under the names of a plain checkpoint when they are
-    saved, and `model.dequantised_from` records it."""
+    saved, and `model.dequantised_from` records it.
+
+    plain: whether the library was told to make them plain (`plain_words`). It clears the config
+    then, but not the config of a multimodal model's text part."""
+    text = model.config.get_text_config(decoder=True)
+    if plain and hasattr(text, "quantization_config"):
+        del text.quantization_config
     if method is None or method_of(model.config) is not None:
         return
     wanted = model.get_output_embeddings().weight.dtype if isinstance(dtype, str) else dtype
@@ -75,7 +89,7 @@ def settle(model: Any, method: str | None, dtype: torch.dtype | str) -> None:
     model.dequantised_from = method
 
 
-def refusal(name: str, method: str, why: str) -> InputError:
+def refusal(name: str, method: str | None, why: str) -> InputError:
     """The error for a quantised checkpoint that does not load here."""
     return InputError(
         f"{name} is quantised ({method}) and cannot be loaded here ({why}); install what that "

@@ -7,6 +7,7 @@ what a person says, read arguments such as enable_thinking, or write today's dat
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -169,9 +170,16 @@ def _rendered(
         return text
     except Exception as error:  # a template may divide by zero or recurse as well as refuse
         raise InputError(
-            f"the chat template refuses these messages ({_first(error)}); expected roles and "
-            "contents that it accepts"
+            f"the chat template refuses these messages ({_first(error)}); {_mend(tokenizer, error)}"
         ) from None
+
+
+def _mend(tokenizer: Any, error: BaseException) -> str:
+    """What to do about a template's error: a name that it reads may have no value."""
+    lost = re.match(r"'(\w+)' is undefined", str(error))
+    if lost and lost[1] in arguments_read(template_of(tokenizer) or ""):
+        return f"give {lost[1]} a value among the template's arguments"
+    return "expected roles and contents that it accepts"
 
 
 def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | None) -> bool:

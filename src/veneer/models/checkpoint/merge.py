@@ -52,13 +52,20 @@ def untie_with(lm: LanguageModel, weight: Tensor, bias: Tensor | None = None) ->
             "could hold it; use the veneer as it is (veneer generate --veneer), or extract one "
             "without --output bias"
         )
-    layer.weight = nn.Parameter(weight.to(lm.head.weight).clone(), requires_grad=False)
+    layer.weight = _with_first_rows(layer.weight, weight)
     if own is not None:  # tied as well in models of BERT's family
-        values = own if bias is None else bias.to(own)
-        layer.bias = nn.Parameter(values.detach().clone(), requires_grad=False)
+        layer.bias = _with_first_rows(own, own if bias is None else bias)
     for config in (model.config, model.config.get_text_config(decoder=True)):
         config.tie_word_embeddings = False
     return model
+
+
+def _with_first_rows(own: Tensor, rows: Tensor) -> nn.Parameter:
+    """A copy of `own` (N, ...) that begins with `rows` (V, ...), V <= N: a head may be filled up
+    with rows that have no logit."""
+    out = own.detach().clone()
+    out[: len(rows)] = rows
+    return nn.Parameter(out, requires_grad=False)
 
 
 def save_merged(
@@ -90,6 +97,9 @@ def save_merged(
     need_plain_weights(lm)
     originals = Originals.of(lm)
     model = untie_with(lm, head.weight, head.bias)
+    if len((layer := model.get_output_embeddings()).weight) > head.rows:
+        bias = None if head.bias is None else _with_first_rows(layer.bias, head.bias)
+        head = Head(_with_first_rows(layer.weight, head.weight), bias)
     config = published_config(originals.read("config.json"), model)
     generation, left_out = published_generation(
         originals.read("generation_config.json"), model, stop_ids

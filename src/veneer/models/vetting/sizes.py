@@ -62,15 +62,17 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def check_kinds(path: Path, files: list[Path]) -> None:
-    """Raise InputError where matrices are whole numbers, truth values or complex numbers, and
-    nothing says that they are quantised: a library would take them for plain numbers. path: of
-    config.json."""
+    """Raise InputError where matrices are whole numbers, truth values, complex numbers or numbers
+    of eight bits with a scale beside them, and nothing says that they are quantised: a library
+    would take them for plain numbers. path: of config.json."""
     entries = {name: entry for file in files for name, entry in _header(file).items()}
     if any(PARTS.search(name) for name in entries):
         return  # quantised in a way that is named after loading
+    scaled = {name.rpartition(".")[0] for name in entries if "scale" in name.rpartition(".")[2]}
     for name, entry in entries.items():
         kind = str(entry.get("dtype")) if isinstance(entry, dict) else ""
-        if name.endswith(".weight") and kind.startswith(("I", "U", "BOOL", "C")):
+        bare = ("I", "U", "BOOL", "C", *(("F8",) if name.rpartition(".")[0] in scaled else ()))
+        if name.endswith(".weight") and kind.startswith(bare):
             raise InputError(
                 f"{path.parent} holds {name} as {kind} numbers, and {path.name} names no "
                 "quantisation; expected floating-point weights: fetch the model again"
