@@ -118,10 +118,10 @@ class PageContext:
         return blob.packed_element(f"{self.prefix}-{name}", text)
 
     def template(self, name: str, *, package: str | None = None, **values: Any) -> Markup:
-        """Render templates/NAME, or NAME beside the modules of `package`, with `part`, `p` (the
+        """Render templates/NAME, or NAME beside the modules of `package`, with `page`, `p` (the
         prefix), `h` (the heading level), `order` and `family` of this folder's systems, and
         `values`."""
-        tools = {"part": self, "p": self.prefix, "h": self.level}
+        tools = {"page": self, "p": self.prefix, "h": self.level}
         tools |= {"order": self.order, "family": self.family}
         return template(name, package=package, **tools, **values)
 
