@@ -185,7 +185,7 @@ def test_both(tmp_path):
         lm, with_head(with_layers(lm, (1,))), tmp_path, replace(QUICK, folds=0, patched_prompts=0)
     )
     assert (
-        found["headline"] == "surface moved, both"
+        found["headline"] == "surface moved, carried by the head and the layers"
         and not list(tmp_path.glob("veneer-*"))
         and not (tmp_path / "patched").exists()
     )
@@ -205,7 +205,9 @@ def test_the_labs_compromise(lab):
     change takes it back."""
     *_, out, results = lab
     found = verdict_of(out, results)
-    assert found["headline"].startswith("surface moved, layers; a veneer restores it")
+    assert found["headline"].startswith(
+        "surface moved, carried by the layers; a veneer restores it"
+    )
     rates = {(r.task, r.system): r for r in results.where(metric="refusal_rate")}
     assert rates["harmful", "reference"].value == 1 and rates["harmful", "audited"].value == 0
     assert (

@@ -86,7 +86,7 @@ def context(tmp_path) -> PageContext:
 
 def test_verdicts_come_first_and_restored_ones_lead(context, tmp_path):
     own, urial = verdict_lines(context)
-    assert (own.method, own.word, own.setting, own.why) == ("own", "restored", "1", "")
+    assert (own.method, own.word, own.setting, own.why) == ("own", "restored", "alpha 1", "")
     assert (urial.word, urial.kind, urial.setting) == (
         "not restored",
         "no",
@@ -196,7 +196,7 @@ def test_the_opening_counts_refusals_and_names_the_next_command(tmp_path):
     made = folder(words.RESTORED)
     assert SECTION.finding(made) == (
         "The compromised model refuses 0 of 20 harmful prompts, the aligned model 20; with the "
-        "method own it refuses 19. The verdicts: restored by own."
+        "method “own” it refuses 19. The verdicts: restored by own."
     )
     place = tmp_path / "a b"
     command = SECTION.next_step(made).command

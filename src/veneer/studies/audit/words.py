@@ -32,7 +32,12 @@ RESTORES = {
     "no": "no veneer restores it",
     "not determined": "whether a veneer restores it is not determined",
 }
-WHERE = {"not determined": "whether by head or layers is not determined"}
+WHERE = {
+    "head only": "carried by the head alone",
+    "layers": "carried by the layers",
+    "both": "carried by the head and the layers",
+    "not determined": "whether by head or layers is not determined",
+}
 NO_VERDICT = "no verdict is recorded"
 
 

@@ -12,7 +12,7 @@ from veneer.report import tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.visible import visible
-from veneer.studies.complexity.chart import SHAPES, Placed, chart, sign
+from veneer.studies.complexity.chart import LOWEST, SHAPES, Placed, chart, sign
 from veneer.studies.complexity.names import EVERY, STUDY
 from veneer.studies.complexity.words import (
     VIEWS,
@@ -75,6 +75,7 @@ def _charts(page: PageContext) -> Iterator[dict[str, Any]]:
             "judge": g.judge,
             "down": down,
             "svg": svg,
+            "cut": any((p.row.value or 0) < LOWEST for p in placed),
         }
 
 

@@ -154,8 +154,8 @@ def show(results: Results, out: Path) -> None:
     for sentence in finding(results, read_json(out / "run.json", "the record of a depth study")):
         console.print(f"  {sentence}")
     for prefix, caption in (
-        (HARMFUL_PREFIX, "full refusals behind the first tokens of a harmful answer, by system"),
-        (REFUSAL_PREFIX, "full refusals of base behind the first tokens of a refusal, by prompts"),
+        (HARMFUL_PREFIX, "full refusals after the first tokens of a harmful answer, by system"),
+        (REFUSAL_PREFIX, "full refusals of base after the first tokens of a refusal, by prompts"),
     ):
         table = refusal_table(results, prefix)
         if table is not None:

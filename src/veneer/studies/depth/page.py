@@ -161,7 +161,7 @@ def kl_charts(page: PageContext) -> list[tuple[Count, Markup, list[str]]]:
     for k in dict.fromkeys(r.fact("forced") for r in rows):
         own = [r for r in rows if r.fact("forced") == k]
         series = {s: [r for r in own if r.system == s] for s in page.order({r.system for r in own})}
-        label = f"KL of the aligned model against each system behind {tokens_words(k)}"
+        label = f"KL of the aligned model against each system after {tokens_words(k)}"
         drawn = charts.positions(
             series, label, log=True, chart_id=f"{page.prefix}-depth-kl-{k}", anchor=page.anchor
         )
@@ -203,7 +203,7 @@ def _render(page: PageContext) -> Markup:
         package=__package__,
         findings=finding(results, page.study.run),
         harmful=lines(page, HARMFUL_PREFIX, "Refusals by the number of forced tokens"),
-        forced_refusal=lines(page, REFUSAL_PREFIX, "Refusals of base behind a forced refusal"),
+        forced_refusal=lines(page, REFUSAL_PREFIX, "Refusals of base after a forced refusal"),
         chart=lambda shown: chart(page, shown),
         halves=halves,
         depth_words=depth_words,

@@ -13,7 +13,7 @@ from veneer.report import charts, tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.systems import order
-from veneer.report.words import figure, interval
+from veneer.report.words import digits_of, figure, interval, name
 from veneer.studies.diversity.decompose import REPEATED
 from veneer.studies.diversity.settings import ASPECTS
 from veneer.studies.diversity.words import drop_remark
@@ -45,6 +45,15 @@ class Steps:
     @property
     def remark(self) -> str | None:
         return drop_remark(self.drop)
+
+    @property
+    def notes(self) -> list[tuple[str, list[str]]]:
+        """Each note once, with the terms that have it."""
+        by_note: dict[str, list[str]] = {}
+        for term, row in [*((t, r) for t, r, _ in self.terms), *self.repeated]:
+            if row.note:
+                by_note.setdefault(row.note, []).append(name(term))
+        return list(by_note.items())
 
     @property
     def scale(self) -> charts.Scale:
@@ -113,7 +122,9 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
                     x=x
                 )
             )
-    title = f"{term.replace('_', ' ')}: {figure(value)}, 95 % interval {interval(row)}"
+    title = (
+        f"{term.replace('_', ' ')}: {figure(value, digits_of(row))}, 95 % interval {interval(row)}"
+    )
     return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}</svg>').format(
         STEP, title, Markup("").join(marks)
     )
@@ -221,4 +232,5 @@ SECTION = Section(
     (STUDY,),
     rank=60,
     package=__package__,
+    question="Do aligned answers vary less than base's?",
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LeakCommand:
-    """Sample a model behind the opening of its chat template, and measure how many of the samples
+    """Sample a model after the opening of its chat template, and measure how many of the samples
     come from its training data, against a false rate on held-out data. Resumes if run again. The
     folder and its page hold training data, unless --redact is given."""
 
