@@ -140,15 +140,13 @@ class DepthCommand:
 
 def show(results: Results, out: Path) -> None:
     """The finding, refusals by the number of forced tokens, and base behind a refusal."""
-    from rich.console import Console
 
     from veneer.foundation.files import read_json
     from veneer.studies.depth.names import HARMFUL_PREFIX, REFUSAL_PREFIX
     from veneer.studies.depth.words import finding, headline, n_words, rates
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     if title := headline(results):
         console.print(title, style="bold")
     for sentence in finding(results, read_json(out / "run.json", "the record of a depth study")):

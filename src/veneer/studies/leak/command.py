@@ -134,16 +134,14 @@ class LeakCommand:
 
 def show(results: Results, redacted: bool) -> None:
     """One sentence per system, and the false rates."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.studies.leak.names import CALIBRATED
     from veneer.studies.leak.words import finding
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     for sentence in finding(results):
         console.print(sentence)
     table = Table(box=None, header_style="bold", pad_edge=False)
