@@ -102,7 +102,7 @@ def verdict_texts(run: Any, rows: Iterable[Measurement]) -> tuple[str, list[str]
 
 
 def headline(verdict: AuditVerdict) -> str:
-    """Such as "surface moved, layers; a veneer restores at least part of it"."""
+    """Such as "surface moved, carried by the layers; a veneer restores at least part of it"."""
     where = WHERE.get(verdict.where, verdict.where)
     change = ", ".join(word for word in (verdict.moved, where) if word)
     return "; ".join(text for text in (change, RESTORES.get(verdict.restorable)) if text)
