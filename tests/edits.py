@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def edit(path: Path, **fields) -> None:
-    found = json.loads(path.read_text())
-    path.write_text(json.dumps({**found, **fields}))
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({**config, **fields}))
 
 
 def rotate(model: Path) -> None:

@@ -138,12 +138,12 @@ def test_a_template_is_no_format_string():
 
 def test_an_argument_without_which_a_template_fails_is_named():
     """As firefunction's template reads `functions`."""
-    picky = made("{{ functions.names }}{{ messages[0].content }}")
+    picky = tokenizer_with("{{ functions.names }}{{ messages[0].content }}")
     with pytest.raises(InputError, match=r"give functions a value among the template's arguments"):
-        ChatFormat().encode(picky, ASKED)
-    assert ChatFormat(arguments={"functions": []}).encode(picky, ASKED)
+        ChatFormat().encode(picky, PROMPT)
+    assert ChatFormat(arguments={"functions": []}).encode(picky, PROMPT)
     with pytest.raises(InputError, match="expected roles and contents that it accepts"):
-        ChatFormat().encode(made("{{ messages[0].text.more }}"), ASKED)
+        ChatFormat().encode(tokenizer_with("{{ messages[0].text.more }}"), PROMPT)
 
 
 def test_no_chat_template_and_messages_that_one_refuses_are_named():

@@ -33,7 +33,9 @@ def page(section, judge):
 
 def test_a_judges_accuracy_stands_below_its_figures():
     text = page(BEHAVIOUR, RefusalRates().id)
-    assert re.search(r"0.50 is a coin\) on people's labels: 0\.\d\d 0\.\d\d to 0\.\d\d on", text)
+    assert re.search(
+        r"0.50 is a coin\) on people's labels: 0\.\d\d \(0\.\d\d to 0\.\d\d\) on", text
+    )
     other = page(BEHAVIOUR, "refusal-v0")
     assert "Balanced accuracy" not in other and "no accuracy is recorded for it" in other
 

@@ -10,11 +10,11 @@ import pytest
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report import render
-from veneer.report.marks import SHAPES, mark, squashing
+from veneer.report.marks import SHAPES, line_classes, linear_top, mark, squashing
 from veneer.report.sections import portion
 from veneer.report.systems import KINDS, shape
 from veneer.report.tables import groups
-from veneer.report.words import figure, verdicts_of_answer
+from veneer.report.words import digits_of, figure, name, verdicts_of_answer
 
 RESTORED = ("compromised", "head", "shifted", "own", "own-responses", "urial", "aligned")
 
@@ -111,3 +111,28 @@ def test_a_score_of_one_answer_in_words():
 
 def test_a_power_of_ten_stands_only_where_digits_are_many():
     assert figure(0.0018, 2) == figure(-0.0018, 2) == "0.00" and figure(0.0002) == "2.0e−4"
+
+
+def test_two_lines_of_one_family_differ_in_more_than_their_marks():
+    lines = line_classes({s: [kl(s, 1.0)] for s in ("base", "compromised", "veneer", "aligned")})
+    assert [" alt" in lines[s] for s in lines] == [False, True, False, False]
+    assert " alt" not in line_classes({"compromised": [kl("compromised", 1.0)]})["compromised"]
+
+
+def test_one_long_interval_does_not_flatten_the_lines():
+    usual = {"base": [replace(kl("base", 2.0), high=5.0)]}
+    assert linear_top(usual) == (5.0, False)
+    assert linear_top({**usual, "veneer": [replace(kl("veneer", 1.0), high=3000.0)]}) == (6.0, True)
+    assert linear_top({"base": [kl("base", 0.0)]}) == (0.0, False)
+
+
+def test_a_share_has_no_more_digits_than_its_interval_supports():
+    row = replace(share("accuracy", "veneer", 0.125), low=0.055, high=0.261)
+    assert [digits_of(r) for r in (row, replace(row, low=0.12, high=0.13))] == [2, 3]
+    assert digits_of(kl("base", 1.0)) == 3 and digits_of(replace(row, low=None)) == 3
+
+
+def test_an_abbreviation_keeps_its_capitals():
+    assert name("kl_recovered") == "KL recovered" and name("discernment_auroc") == (
+        "discernment AUROC"
+    )

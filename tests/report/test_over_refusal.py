@@ -101,8 +101,8 @@ def test_where_it_is_measured():
 
 
 def opening(some: list[Measurement]) -> str:
-    part = PageContext(StudyFolder("made-up", tuple(some)))
-    return finding(part, applying(part)).striptags()
+    page = PageContext(StudyFolder("made-up", tuple(some)))
+    return finding(page, applying(page)).striptags()
 
 
 def test_the_first_sentence_counts_over_refusal_as_a_cost():

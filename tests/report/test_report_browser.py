@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from made_up_study import IMAGE, SCRIPT, figures, responses, shifts
+from made_up_study import IMAGE, SCRIPT, figures, responses, shifts, write_study
+from veneer.report import write_report
 
 
 @pytest.fixture
@@ -77,6 +78,36 @@ def test_shifts_filter(opened):
     )
     fill(opened, ".shifts [data-f=find]", "ALERT(1)")
     assert count(opened, rows) == 1 and SCRIPT in text(opened, rows)
+
+
+def test_a_kind_of_shift_of_two_tasks_is_one_row(browser, tmp_path):
+    kind = {
+        "base": "x",
+        "veneer": "y",
+        "aligned": "y",
+        "count": 3,
+        "shift": "shifted",
+        "restored": True,
+    }
+    folder = write_study(tmp_path / "s")
+    rows = [kind | {"task": "one"}, kind | {"task": "two", "count": 4}]
+    (folder / "shifts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_report([folder], tmp_path / "report.html")
+    browser.open(tmp_path / "report.html")
+    assert count(browser, ".shifts tbody tr") == 1
+    assert text(browser, ".shifts tbody tr td:nth-child(4)") == "7"
+    assert text(browser, ".shifts output") == "1 kinds, 7 places"
+
+
+def test_paper_is_white_where_the_screen_is_dark(opened):
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    paper = "getComputedStyle(document.documentElement).getPropertyValue('--mute')"
+    screen = opened.run(paper)
+    opened.call("Emulation.setEmulatedMedia", media="screen", features=dark)
+    assert opened.run(paper) != screen
+    opened.call("Emulation.setEmulatedMedia", media="print", features=dark)
+    assert opened.run(paper) == screen
+    opened.call("Emulation.setEmulatedMedia", media="", features=[])
 
 
 def test_signs_for_spaces_copy_as_spaces(opened):

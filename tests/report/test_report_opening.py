@@ -58,8 +58,8 @@ def question(*parts: PageContext) -> str:
     return title([(part, applying(part)) for part in parts])
 
 
-def opening(part: PageContext):
-    return finding(part, applying(part))
+def opening(page: PageContext):
+    return finding(page, applying(page))
 
 
 def test_a_run_speaks_of_its_veneer(page_of):
@@ -113,8 +113,8 @@ def opened(tmp_path, run: dict, *rows: Measurement):
     """The models at the head of the page of a folder."""
     Results(rows).write(tmp_path / "results.jsonl")
     (tmp_path / "run.json").write_text(json.dumps(run))
-    part = PageContext(load(tmp_path))
-    return models(part, applying(part))
+    page = PageContext(load(tmp_path))
+    return models(page, applying(page))
 
 
 def test_a_transfer_names_the_small_models_as_small(tmp_path):

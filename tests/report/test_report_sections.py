@@ -25,7 +25,7 @@ from veneer.report.systems import about, family, order
 
 
 @pytest.fixture
-def part() -> PageContext:
+def context() -> PageContext:
     return PageContext(StudyFolder("made-up", tuple(figures())))
 
 
@@ -110,8 +110,8 @@ def test_anchors_stay_when_other_rows_come():
     assert len({more.anchor(r) for r in rows}) == len(rows)
 
 
-def test_portions_are_drawn_for_every_system(part):
-    page = PORTION.render(part)
+def test_portions_are_drawn_for_every_system(context):
+    page = PORTION.render(context)
     chart = page.split("<details")[0]
     assert (
         "aligned and base do not differ" in chart and "0 · base" in chart and "1 · aligned" in chart
@@ -119,25 +119,25 @@ def test_portions_are_drawn_for_every_system(part):
     for system in (*BASELINES, "shuffled", "veneer-from-svamp"):
         row = next(
             r
-            for r in part.study.rows
+            for r in context.study.rows
             if (r.task, r.metric, r.system) == ("svamp", "portion", system)
         )
-        assert f'href="#{part.anchor(row)}"' in chart
+        assert f'href="#{context.anchor(row)}"' in chart
 
 
-def test_groups_do_not_lead(part):
-    assert [g.split for g in tables.headline(part.of("measure"))] == [None, None, None, "test"]
+def test_groups_do_not_lead(context):
+    assert [g.split for g in tables.headline(context.of("measure"))] == [None, None, None, "test"]
 
 
-def test_main_table_has_each_system_by_task(part):
-    heads = tables.headlines(part.groups)
+def test_main_table_has_each_system_by_task(context):
+    heads = tables.headlines(context.groups)
     assert [(h.values.task, h.values.metric) for h in heads] == [
         ("advbench", "refusal_rate"),
         ("svamp", "accuracy"),
         ("xstest", "refusal_rate"),
         ("toxigen", "toxicity_rate"),
     ]
-    page = BEHAVIOUR.render(part)
+    page = BEHAVIOUR.render(context)
     table = page[: page.index("</table>")]
     assert table.count("<tr") == 1 + len({s for h in heads for s in h.values.systems})
     assert 'title="portion 0.47, 95 % interval 0.38 to 0.55"' in table
@@ -167,19 +167,19 @@ def test_several_headlines_of_one_task():
         rows.append(
             Measurement("measure", "gsm8k", "portion", "veneer", 0.25, 9, 0.1, 0.4, of=metric)
         )
-    part = PageContext(StudyFolder("two", tuple(rows)))
-    assert [h.values.metric for h in tables.headlines(part.groups)] == [
+    page = PageContext(StudyFolder("two", tuple(rows)))
+    assert [h.values.metric for h in tables.headlines(page.groups)] == [
         "accuracy",
         "accuracy_strict",
     ]
-    chart, every = PORTION.render(part).split("<details", 1)
+    chart, every = PORTION.render(page).split("<details", 1)
     # they read the same, so they share a line; each has a row of its own below
     assert chart.count('<tr class="task">') == 1 and "accuracy and accuracy strict, n" in chart
     assert every.count("rowgroup") == 2
 
 
-def test_group_rows_become_a_map(part):
-    (only,) = maps(part)
+def test_group_rows_become_a_map(context):
+    (only,) = maps(context)
     assert (
         only.task == "toxigen"
         and len(only.lines) == 9
@@ -188,11 +188,11 @@ def test_group_rows_become_a_map(part):
     )
 
 
-def test_cross_table_with_its_diagonal(part):
-    page = CROSS.render(part)
+def test_cross_table_with_its_diagonal(context):
+    page = CROSS.render(context)
     assert page.count(' own"') == 2 and "−0.18" in page
     rows = tuple(
-        r for r in part.study.rows if not (r.system == "veneer-from-svamp" and r.task == "svamp")
+        r for r in context.study.rows if not (r.system == "veneer-from-svamp" and r.task == "svamp")
     )
     columns = dict((g.task, by) for g, by in tables.cross(tables.groups(rows)))
     assert "svamp" not in columns["svamp"]  # the joint veneer is not its own

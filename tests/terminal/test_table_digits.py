@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.table import Table
 
 from veneer.foundation.results import Measurement
-from veneer.terminal.tables import digits
+from veneer.terminal.tables import digits, plain_console, print_table
 
 
 def row(low: float, high: float) -> Measurement:
@@ -23,3 +26,27 @@ def row(low: float, high: float) -> Measurement:
 )
 def test_the_narrowest_interval_decides_and_rounding_is_none(ends, places):
     assert digits([row(*pair) for pair in ends]) == places
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "longest"), [(Terminal, 40), (io.StringIO, 99)])
+def test_a_terminal_wraps_sentences_between_words_and_a_pipe_keeps_them_whole(
+    monkeypatch, stream, longest
+):
+    """Also after a table that is wider than the terminal, which keeps one line per row."""
+    stdout = stream()
+    monkeypatch.setattr("sys.stdout", stdout)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    console, table = plain_console(), Table("head " * 12, box=None)
+    table.add_row("word " * 12)
+    print_table(console, table)
+    console.print("ab " * 33)
+    rows, sentence = stdout.getvalue().splitlines()[:2], stdout.getvalue().splitlines()[2:]
+    assert rows[1].split() == ["word"] * 12
+    assert max(map(len, sentence)) <= longest and (len(sentence) == 1) is (longest == 99)
+    assert all(set(line.split()) == {"ab"} for line in sentence)

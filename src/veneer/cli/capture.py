@@ -70,8 +70,8 @@ class TeacherOptions:
             raise InputError("--teacher-url and --teacher-model go together; give both")
         check_least(self, 0, "top_logprobs")
         if self.teacher_url is None:
-            asked = ("teacher_key_env", "teacher_concurrency", "teacher_timeout", "top_logprobs")
-            refuse_unused(self, "without --teacher-url", *asked)
+            options = ("teacher_key_env", "teacher_concurrency", "teacher_timeout", "top_logprobs")
+            refuse_unused(self, "without --teacher-url", *options)
         if self.responses is None:
             refuse_unused(self, "without --responses", "format")
         if self.answers_only and self.responses is None:

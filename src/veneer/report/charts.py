@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
-from veneer.report.marks import line_classes, mark, sign, squashing, system_class
+from veneer.report.marks import (
+    line_classes,
+    linear_top,
+    mark,
+    sign,
+    squashing,
+    system_class,
+)
 from veneer.report.systems import family, order
 from veneer.report.words import Anchor, figure, interval, name, position
 
@@ -26,6 +33,7 @@ __all__ = [
     "gauge",
     "lane",
     "line_classes",
+    "linear_top",
     "nice_ticks",
     "portion_scale",
     "positions",
@@ -395,8 +403,8 @@ def _vertical(series: dict[str, list[Measurement]], log: bool):
     rows = [r for system_rows in series.values() for r in system_rows]
     high = max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0)
     if not log or high <= 0:
-        ticks = nice_ticks(high)
-        return (lambda x: round(TOP + PLOT * (1 - max(x, 0) / ticks[-1]), 2)), ticks
+        ticks = nice_ticks(linear_top(series)[0])
+        return (lambda x: round(TOP + PLOT * (1 - min(max(x / ticks[-1], 0), 1)), 2)), ticks
     positive = [r.value for r in rows if r.value is not None and r.value > 0] or [high]
     above = [
         r.value for r in rows if r.value is not None and r.value > 0 and r.system != "aligned"
@@ -421,7 +429,7 @@ def _spoken(series: dict[str, list[Measurement]]) -> str:
             a, b = rows_with_value[0], rows_with_value[-1]
             first = f"{name(system)}: {figure(a.value)} at position {position(a.position)}"
             parts.append(f"{first}, {figure(b.value)} at {position(b.position)}")
-    return "Nats a token. " + "; ".join(parts) + ". The table below the chart has every figure."
+    return "Nats per token. " + "; ".join(parts) + ". The table below the chart has every figure."
 
 
 def _short(x: float) -> str:

@@ -11,17 +11,16 @@ from veneer.report import charts
 from veneer.report.systems import System
 from veneer.report.tables import Group, columns, identities
 from veneer.report.visible import visible
-from veneer.report.words import Anchor, interval, linked, name, position
+from veneer.report.words import PLAIN_UNITS, Anchor, interval, linked, name, position
 
 EMPTY = Markup('<td class="num empty"><span class="vh">not measured</span></td>')
 TOO_WIDE = Markup(
     '<p class="on-paper mute">This table is wider than paper: its rows stand under All results.</p>'
 )
 WIDE = 7  # columns of systems beyond which a table does not fit on paper
-PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
 
 
-def cell(row: Measurement | None, anchor: Anchor, digits: int = 3) -> Markup:
+def cell(row: Measurement | None, anchor: Anchor, digits: int | None = None) -> Markup:
     """A value, its interval below it; or the reason why there is none."""
     if row is None:
         return EMPTY

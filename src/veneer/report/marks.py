@@ -78,11 +78,24 @@ def squashing(series: Mapping[str, Sequence[Measurement]]) -> list[str]:
     return [s for s in controls if rest > 0 and most[s] > 1.15 * rest]
 
 
+def linear_top(series: Mapping[str, Sequence[Measurement]]) -> tuple[float, bool]:
+    """The highest number on a linear scale, and whether a band reaches beyond it: the interval of
+    a few prompts can be so long that every line would look flat."""
+    rows = [r for system_rows in series.values() for r in system_rows]
+    high = max((x for r in rows for x in (r.value, r.high) if x is not None), default=1.0)
+    most = 3 * max((r.value for r in rows if r.value is not None), default=high)
+    return (most, True) if 0 < most < high else (high, False)
+
+
 def line_classes(series: Mapping[str, Sequence[Measurement]]) -> dict[str, str]:
     """The CSS classes of each line of a chart: those beside base, veneer and aligned differ in
-    colour and dashes."""
+    colour and dashes, also a second one of the same family (compromised beside base)."""
     systems = {name: _of_line(name, rows) for name, rows in series.items()}
-    others = [name for name, system in systems.items() if family(system) not in MAIN]
+    first: dict[str, str] = {}
+    for name, system in systems.items():
+        first.setdefault(family(system), name)
+    leads = {first[f] for f in MAIN if f in first}
+    others = [name for name in systems if name not in leads]
     return {
         name: system_class(system) + (f" alt{others.index(name) % 6}" if name in others else "")
         for name, system in systems.items()

@@ -26,32 +26,32 @@ def title(parts: Sequence[tuple[PageContext, Sequence[Section]]]) -> str:
     return questions.pop() if len(questions) == 1 else COMPARED
 
 
-def finding(part: PageContext, sections: Sequence[Section]) -> Markup:
+def finding(page: PageContext, sections: Sequence[Section]) -> Markup:
     """The finding of the first section that has one; empty where none has."""
     for section in sections:
-        if section.finding is not None and (sentence := section.finding(part)) is not None:
+        if section.finding is not None and (sentence := section.finding(page)) is not None:
             return sentence
     return Markup()
 
 
-def next_step(part: PageContext, sections: Sequence[Section]) -> NextStep | None:
+def next_step(page: PageContext, sections: Sequence[Section]) -> NextStep | None:
     """The next step that the first section with one names."""
-    steps = (s.next_step(part) for s in sections if s.next_step is not None)
+    steps = (s.next_step(page) for s in sections if s.next_step is not None)
     return next((step for step in steps if step is not None), None)
 
 
-def headline(part: PageContext) -> list[tables.Group]:
+def headline(page: PageContext) -> list[tables.Group]:
     """The portions that lead in a folder."""
-    return tables.headline(part.of("measure", metric="portion"))
+    return tables.headline(page.of("measure", metric="portion"))
 
 
-def models(part: PageContext, sections: Sequence[Section]) -> list[tuple[str, str, str]]:
+def models(page: PageContext, sections: Sequence[Section]) -> list[tuple[str, str, str]]:
     """(role, its name on the page, the model's name): as a section gives them, or base, aligned and
     compromised wherever run.json has them."""
     own = next((s.models for s in sections if s.models is not None), None)
-    if own is not None and (given := own(part)):
+    if own is not None and (given := own(page)):
         return [(role, text, visible(name, 200)) for role, text, name in given]
-    run = part.study.run
+    run = page.study.run
     result = []
     for role in ("base", "aligned", "compromised"):
         value = _find(run, role)

@@ -88,11 +88,11 @@ class PageContext:
         # a noise floor is drawn at each position, and has a row without one
         return self._anchors.get(row.key) or self._anchors[replace(row, position=None).key]
 
-    def link(self, row: Measurement, digits: int = 3) -> Markup:
+    def link(self, row: Measurement, digits: int | None = None) -> Markup:
         """A row's value as a link to the row."""
         return words.linked(row, self.anchor, digits)
 
-    def cell(self, row: Measurement | None, digits: int = 3) -> Markup:
+    def cell(self, row: Measurement | None, digits: int | None = None) -> Markup:
         """A <td> with a row's value and interval, or why there is none."""
         return html.cell(row, self.anchor, digits)
 
@@ -118,10 +118,10 @@ class PageContext:
         return blob.packed_element(f"{self.prefix}-{name}", text)
 
     def template(self, name: str, *, package: str | None = None, **values: Any) -> Markup:
-        """Render templates/NAME, or NAME beside the modules of `package`, with `part`, `p` (the
+        """Render templates/NAME, or NAME beside the modules of `package`, with `page`, `p` (the
         prefix), `h` (the heading level), `order` and `family` of this folder's systems, and
         `values`."""
-        tools = {"part": self, "p": self.prefix, "h": self.level}
+        tools = {"page": self, "p": self.prefix, "h": self.level}
         tools |= {"order": self.order, "family": self.family}
         return template(name, package=package, **tools, **values)
 

@@ -47,11 +47,11 @@ def render(folders: Sequence[Path]) -> str:
         raise InputError("no folder was given; expected one study folder or more: name them")
     level = 3 if len(folders) > 1 else 2
     studies = _named_apart([Path(f) for f in folders])
-    parts = [PageContext(study, number, level) for number, study in enumerate(studies, 1)]
-    shown = [(part, applying(part)) for part in parts]
+    pages = [PageContext(study, number, level) for number, study in enumerate(studies, 1)]
+    shown = [(page, applying(page)) for page in pages]
     bodies = {
-        (part.index, s.key): s.render(part)
-        for part, sections in shown
+        (page.index, s.key): s.render(page)
+        for page, sections in shown
         for s in sections
         if not s.last
     }
@@ -59,25 +59,25 @@ def render(folders: Sequence[Path]) -> str:
     spent = (
         sum(len(b.encode("utf-8", "replace")) for b in [*bodies.values(), style, script]) + 20_000
     )
-    waiting = [(part, s) for part, sections in shown for s in sections if s.last]
-    for part, s in waiting:
-        ready = replace(part, room=max(LIMIT - spent, LEAST) // len(waiting))
-        bodies[part.index, s.key] = s.render(ready)
-    page = template(
+    waiting = [(page, s) for page, sections in shown for s in sections if s.last]
+    for page, s in waiting:
+        ready = replace(page, room=max(LIMIT - spent, LEAST) // len(waiting))
+        bodies[page.index, s.key] = s.render(ready)
+    text = template(
         "page.html.j2",
-        parts=[
+        pages=[
             {
-                "part": part,
-                "models": models(part, sections),
-                "unfinished": part.study.run.get("finished") is False,
-                "lead": finding(part, sections),
-                "next": next_step(part, sections),
-                "headline": headline(part),
+                "page": page,
+                "models": models(page, sections),
+                "unfinished": page.study.run.get("finished") is False,
+                "lead": finding(page, sections),
+                "next": next_step(page, sections),
+                "headline": headline(page),
                 "sections": [
-                    Shown(f"{part.prefix}-{s.key}", s, bodies[part.index, s.key]) for s in sections
+                    Shown(f"{page.prefix}-{s.key}", s, bodies[page.index, s.key]) for s in sections
                 ],
             }
-            for part, sections in shown
+            for page, sections in shown
         ],
         title=title(shown),
         style=style,
@@ -87,7 +87,7 @@ def render(folders: Sequence[Path]) -> str:
         terms={place(word): (word, text) for word, text in TERMS.items()},
     )
     # also what no template spelled out: titles of charts, captions, notes
-    return spelled(page.lstrip())
+    return spelled(text.lstrip())
 
 
 def _named_apart(folders: Sequence[Path]) -> list[StudyFolder]:

@@ -91,10 +91,10 @@ KINDS = {
         "variant", "the broken model with the veneer of base added to its head", shape="star"
     ),
     "urial": Kind(
-        "baseline", "base behind URIAL's instructions and three examples; nothing is trained"
+        "baseline", "base after URIAL's instructions and three examples; nothing is trained"
     ),
     "system-prompt": Kind(
-        "baseline", "base behind URIAL's instructions alone; nothing is trained", shape="down"
+        "baseline", "base after URIAL's instructions alone; nothing is trained", shape="down"
     ),
     "lora": Kind(
         "baseline",

@@ -27,12 +27,14 @@ ANSWERS = {
 }
 # why a portion has no value (statistics.intervals.portion)
 UNDEFINED = "the difference of aligned and base may be 0, or is too uncertain to divide by"
+PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
 
 
 def name(text: str | None) -> str:
     """An identifier as words: `refusal_rate` -> `refusal rate`."""
-    return visible(text or "–", 120).replace("_auroc", " AUROC").replace("_", " ")
+    words = visible(text or "–", 120).split("_")
+    return " ".join({"auroc": "AUROC", "kl": "KL"}.get(word, word) for word in words)
 
 
 def figure(x: float | None, digits: int = 3) -> str:
@@ -51,10 +53,20 @@ def figure(x: float | None, digits: int = 3) -> str:
     return text.replace("-", "−")
 
 
-def interval(row: Measurement, digits: int = 3, *, dash: bool = False) -> str:
-    """The 95 % interval; `dash` saves room where neither end is negative."""
+def digits_of(row: Measurement) -> int:
+    """Digits behind the point that a row's interval supports: two where a share's is wider than
+    0.02, else three."""
+    if row.unit not in PLAIN_UNITS or row.low is None or row.high is None:
+        return 3
+    return 2 if row.high - row.low > 0.02 else 3
+
+
+def interval(row: Measurement, digits: int | None = None, *, dash: bool = False) -> str:
+    """The 95 % interval; `dash` saves room where neither end is negative. digits: default
+    `digits_of`."""
     if row.low is None or row.high is None:
         return "no interval"
+    digits = digits_of(row) if digits is None else digits
     between = "–" if dash and row.low >= 0 else " to "
     return f"{figure(row.low, digits)}{between}{figure(row.high, digits)}"
 
@@ -187,9 +199,10 @@ def _beside_control(row: Measurement, control: Measurement) -> str:
     )
 
 
-def linked(row: Measurement, anchor: Anchor, digits: int = 3) -> Markup:
-    """A row's value as a link to the row in the full table."""
-    return Markup('<a class="fig" href="#{}">{}</a>').format(anchor(row), figure(row.value, digits))
+def linked(row: Measurement, anchor: Anchor, digits: int | None = None) -> Markup:
+    """A row's value as a link to the row in the full table. digits: default `digits_of`."""
+    text = figure(row.value, digits_of(row) if digits is None else digits)
+    return Markup('<a class="fig" href="#{}">{}</a>').format(anchor(row), text)
 
 
 def _reading(row: Measurement) -> str:

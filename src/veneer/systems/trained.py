@@ -43,11 +43,11 @@ def trained_before(path: Path, record: Mapping[str, Any]) -> bool:
     folder = path.parent
     if not folder.exists():
         return False
-    found = read_json(path, "the record of a model that a study trained")
-    found = found if isinstance(found, dict) else {}
-    check_unchanged(folder, found.get(COMPUTATION), record[COMPUTATION])
-    compared = record.keys() - {COMPUTATION, *({LEARNED} - found.keys())}
-    if any(found.get(name) != record[name] for name in compared):
+    stored = read_json(path, "the record of a model that a study trained")
+    stored = found if isinstance(found, dict) else {}
+    check_unchanged(folder, stored.get(COMPUTATION), record[COMPUTATION])
+    compared = record.keys() - {COMPUTATION, *({LEARNED} - stored.keys())}
+    if any(stored.get(name) != record[name] for name in compared):
         raise InputError(
             f"{folder} holds a model that was trained with other settings, models or examples; "
             "delete it, or give another --out"

@@ -36,16 +36,14 @@ HELD_OUT = ("kl", "top1_agreement", "nll", "token_accuracy")  # metrics of the j
 def show(results: Results) -> None:
     """One line per task and metric, base, veneer and aligned side by side; where there are more
     systems, a table of them by task."""
-    from rich.console import Console
 
     from veneer.report.discernment import MISSING as NO_DISCERNMENT
     from veneer.report.discernment import discernment
     from veneer.report.over_refusal import MISSING, is_safety, over_refusal
     from veneer.terminal import legend
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 170)  # one line per row; a narrow terminal may wrap it
+    console = plain_console()
     rows = {
         (r.task, r.metric, r.of, r.system): r
         for r in results
@@ -65,7 +63,7 @@ def show(results: Results) -> None:
     shown = [rows[key] for key in _shown(rows)]
     named = {metric: _metric_words(metric) for _, metric in _lines(rows)}
     for line in (*legend.remarks(shown), *legend.meanings(named, shown)):
-        console.print(line, soft_wrap=True)
+        console.print(line)
     if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
         where = (
             MISSING
@@ -91,7 +89,7 @@ def show(results: Results) -> None:
             "base); intervals are in the report"
         )
         for line in legend.systems(others):
-            console.print(line, soft_wrap=True)
+            console.print(line)
 
 
 def figure(row: Measurement | None) -> str:

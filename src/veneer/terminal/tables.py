@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,14 @@ ROUNDING = 1e-6  # of single precision, around 1
 ENDLESS = 10_000  # columns of a terminal that cuts nothing
 
 
+def plain_console() -> Console:
+    """Stdout for sentences and tables. A terminal gets its sentences wrapped between words; a pipe
+    and a file get each on one line."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, soft_wrap=not sys.stdout.isatty())
+
+
 def print_table(console: Console, table: Table) -> None:
     """Print the table as wide as its texts are, or as Markdown where that is asked for. A narrow
     terminal wraps the lines; rich would cut the cells ("0.…")."""
@@ -28,8 +37,10 @@ def print_table(console: Console, table: Table) -> None:
     from rich.measure import Measurement as Width
 
     options = console.options.update(width=ENDLESS, max_width=ENDLESS)
-    console.width = max(console.width, Width.get(console, options, table).maximum)
-    console.print(table)
+    width = Width.get(console, options, table).maximum
+    narrow, console.width = console.width, max(console.width, width)
+    console.print(table, soft_wrap=False)
+    console.width = narrow  # what follows is text, which wraps at the terminal's own width
 
 
 def markdown(table: Table) -> str:

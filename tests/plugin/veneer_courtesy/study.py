@@ -56,8 +56,8 @@ SECTION = Section(
     key="wordiness",
     title="How wordy the answers are",
     menu="Wordiness",
-    applies=lambda part: bool(part.of(STUDY)),
-    render=lambda part: part.pivot(part.of(STUDY), "Mean words per answer"),
+    applies=lambda page: bool(page.of(STUDY)),
+    render=lambda page: page.pivot(page.of(STUDY), "Mean words per answer"),
     studies=(STUDY,),
 )
 ROOM = Room(

@@ -184,7 +184,7 @@ def test_both(tmp_path):
         lm, with_head(with_layers(lm, (1,))), tmp_path, replace(QUICK, folds=0, patched_prompts=0)
     )
     assert (
-        verdict["headline"] == "surface moved, both"
+        verdict["headline"] == "surface moved, carried by the head and the layers"
         and not list(tmp_path.glob("veneer-*"))
         and not (tmp_path / "patched").exists()
     )
@@ -204,7 +204,9 @@ def test_the_labs_compromise(lab):
     change takes it back."""
     *_, out, results = lab
     verdict = verdict_of(out, results)
-    assert verdict["headline"].startswith("surface moved, layers; a veneer restores it")
+    assert verdict["headline"].startswith(
+        "surface moved, carried by the layers; a veneer restores it"
+    )
     rates = {(r.task, r.system): r for r in results.where(metric="refusal_rate")}
     assert rates["harmful", "reference"].value == 1 and rates["harmful", "audited"].value == 0
     assert (

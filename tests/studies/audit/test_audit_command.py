@@ -24,7 +24,7 @@ def test_audit_on_the_lab(veneer, out):
     result = veneer("audit", "lab:aligned", "lab:compromised", *SMALL, "--out", out)
     assert result.code == 0, result.err
     assert (
-        result.out.startswith("surface moved, layers")
+        result.out.startswith("surface moved, carried by the layers")
         and "same answer" in result.out
         and "report.html" in result.out
     )

@@ -177,4 +177,4 @@ def test_a_verdict_of_any_shape(value):
 def test_a_verdict_is_what_run_json_keeps():
     one = AuditVerdict("surface moved", "layers", "yes", ("layers",), 1e-6, 4, ({"reason": "x"},))
     assert AuditVerdict.of_run(json.loads(json.dumps(one.facts()))) == one
-    assert words.headline(one) == "surface moved, layers; a veneer restores it"
+    assert words.headline(one) == "surface moved, carried by the layers; a veneer restores it"

@@ -106,18 +106,18 @@ def folder(tmp_path):
 
 
 def test_what_the_section_reads(folder):
-    part = PageContext(load(folder))
+    page = PageContext(load(folder))
     assert (
-        SECTION.applies(part)
-        and models(part)
+        SECTION.applies(page)
+        and models(page)
         == [("reference", "A, the reference", "a"), ("audited", "C, the audited model", EVIL)]
-        and verdict(part)["sentences"] == [EVIL]
+        and verdict(page)["sentences"] == [EVIL]
     )
-    assert [(c.task, list(c.series)) for c in curves(part)] == [
+    assert [(c.task, list(c.series)) for c in curves(page)] == [
         ("harmful", ["on reference's answers", "on audited's answers"])
     ]
-    assert layers(part).layers == [0, 1] and layers(part).kinds == ["attention", "MLP"]
-    assert [(which, end) for which, end, _ in patched(part)] == [("layer 0", TOP)]
+    assert layers(page).layers == [0, 1] and layers(page).kinds == ["attention", "MLP"]
+    assert [(which, end) for which, end, _ in patched(page)] == [("layer 0", TOP)]
 
 
 def test_strange_text_stays_text(folder):

@@ -18,6 +18,7 @@ from veneer.studies.curve.lessons import Lessons, shuffled
 from veneer.studies.curve.settings import CurveConfig, CurveSettings
 from veneer.studies.curve.study import CurveModels, curve
 from veneer.studies.curve.training import plans
+from veneer.studies.curve.words import finding
 from veneer.systems.respond import respond
 from veneer.systems.system import System
 from veneer.tasks.registry import chosen_tasks, get_task
@@ -71,6 +72,14 @@ def test_rows_hold_every_size_seed_and_class(folder):
     assert len(seeds) == 4 and mean.value == pytest.approx((seeds[1] + seeds[3]) / 2)
     (family,) = rows.where(metric="curve_family", of="style_rate")
     assert family.value is None and family.fact("held_out") == {} and family.note
+
+
+def test_one_reason_of_all_curves_is_said_once(folder):
+    sentences = finding(Results.read(folder / "results.jsonl"))
+    reasons = [s for s in sentences if "too few sizes" in s]
+    assert len(sentences) > 2 and reasons == [
+        "The shape of no curve is determined: there are too few sizes."
+    ]
 
 
 def test_the_surface_by_number_of_examples(folder):

@@ -30,7 +30,7 @@ def test_a_veneer_and_a_further_model_on_the_users_prompts(veneer, extracted, re
         "--kl-tokens", "all", "--limit", 5, "--max-new-tokens", 16, "--out", out,
     )  # fmt: skip
     assert result.code == 0, result.err
-    assert "full refusals behind the first tokens of a harmful answer" in result.out
+    assert "full refusals after the first tokens of a harmful answer" in result.out
     assert " ".join(result.out.split()).count("n = 5 prompts each; the whole answer") == 2
     rows = [json.loads(line) for line in (out / "results.jsonl").open()]
     systems = {r["system"] for r in rows if r["metric"] == "refusal_rate"}

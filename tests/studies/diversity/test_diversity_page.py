@@ -77,7 +77,7 @@ def test_terms_begin_where_the_others_end(tmp_path):
     drawn = step("rest", steps[0].terms[2][1], 0.25, Scale(0, 1))
     assert (
         'class="step step-rest" x="26.0%" width="4.8' in drawn
-        and "rest: 0.050, 95 % interval −0.050 to 0.150" in drawn
+        and "rest: 0.05, 95 % interval −0.05 to 0.15" in drawn
     )
 
 

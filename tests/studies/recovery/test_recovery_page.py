@@ -63,8 +63,8 @@ def folder(tmp_path_factory):
 
 
 def test_charts_have_lines_verdicts_and_ends(folder):
-    part = PageContext(load(folder))
-    charts = recovered(part)
+    page = PageContext(load(folder))
+    charts = recovered(page)
     assert [(c.group.of, c.ceiling) for c in charts] == [
         ("lexical_similarity", "aligned"),
         ("lexical_best", "aligned"),
@@ -84,7 +84,7 @@ def test_charts_have_lines_verdicts_and_ends(folder):
     )
     assert charts[0].zero.system == "base" and charts[0].one.system == "aligned"
     assert charts[0].counts() == [("equivalent", 1), ("different", 1), ("undecided", 1)]
-    assert band(part) == (0.9, 1.1) and dropped(part)[0][1].startswith(
+    assert band(page) == (0.9, 1.1) and dropped(page)[0][1].startswith(
         "20 examples dropped on 20 of 20 prompts"
     )
 

@@ -79,14 +79,14 @@ def rows(word: str = "restored"):
 
 
 @pytest.fixture
-def part(tmp_path) -> PageContext:
+def context(tmp_path) -> PageContext:
     Results(rows()).write(tmp_path / "results.jsonl")
     return PageContext(load(tmp_path))
 
 
-def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
-    own, urial = verdict_lines(part)
-    assert (own.method, own.word, own.setting, own.why) == ("own", "restored", "1", "")
+def test_verdicts_come_first_and_restored_ones_lead(context, tmp_path):
+    own, urial = verdict_lines(context)
+    assert (own.method, own.word, own.setting, own.why) == ("own", "restored", "alpha 1", "")
     assert (urial.word, urial.kind, urial.setting) == (
         "not restored",
         "no",
@@ -98,14 +98,14 @@ def test_verdicts_come_first_and_restored_ones_lead(part, tmp_path):
     assert "<script>alert(1)" not in page and "refuses harmful 1.00 <b>" not in page
 
 
-def test_every_setting_is_a_point_with_its_alpha(part):
-    (curve,), references = curves(part)
+def test_every_setting_is_a_point_with_its_alpha(context):
+    (curve,), references = curves(context)
     assert curve.method == "own" and [p.label for p in curve.points] == ["0.5", "1", "3", "1 r4"]
     assert [p.kind for p in curve.points] == ["dense", "chosen", "dense", "rank"] and len(
         references
     ) == 2
     for across in ("over", "capability"):
-        drawn = str(draw(curve, references, across, part.anchor, "title"))
+        drawn = str(draw(curve, references, across, context.anchor, "title"))
         assert (
             drawn.count("<a href") == 6
             and drawn.count('class="choice"') == 1
@@ -136,16 +136,16 @@ def test_labels_keep_apart(values):
     assert sum(apart) >= len(apart) - 1  # with everything in one corner a label may have no room
 
 
-def test_what_was_found_is_read_off_facts_and_not_off_notes_or_names(tmp_path, part):
+def test_what_was_found_is_read_off_facts_and_not_off_notes_or_names(tmp_path, context):
     """The same rows with facts and without a word in their notes: the page says the same."""
     facts = [replace(r, facts=facts_of_0_1(r) or None, note="Lorem: ipsum – dolor") for r in rows()]
     (tmp_path / "facts").mkdir()
     Results(facts).write(tmp_path / "facts" / "results.jsonl")
     new = PageContext(load(tmp_path / "facts"))
-    for before, after in zip(verdict_lines(part), verdict_lines(new), strict=True):
+    for before, after in zip(verdict_lines(context), verdict_lines(new), strict=True):
         for name in ("method", "word", "why", "kind", "setting"):
             assert getattr(before, name) == getattr(after, name)
-    for before, after in zip(curves(part)[0], curves(new)[0], strict=True):
+    for before, after in zip(curves(context)[0], curves(new)[0], strict=True):
         assert [(p.label, p.kind, p.constant) for p in before.points] == [
             (p.label, p.kind, p.constant) for p in after.points
         ]
@@ -154,10 +154,10 @@ def test_what_was_found_is_read_off_facts_and_not_off_notes_or_names(tmp_path, p
     assert "The rule: the least loss." in page and "The verdicts: restored by own" in page
 
 
-def test_other_words_change_no_verdict_and_no_mark(part, monkeypatch):
-    before = [(x.method, x.kind) for x in verdict_lines(part)]
+def test_other_words_change_no_verdict_and_no_mark(context, monkeypatch):
+    before = [(x.method, x.kind) for x in verdict_lines(context)]
     monkeypatch.setattr(words, "VERDICTS", {"restored": "healed", "not_restored": "still ill"})
-    lines = verdict_lines(part)
+    lines = verdict_lines(context)
     assert [x.word for x in lines] == ["healed", "still ill"]
     assert [(x.method, x.kind) for x in lines] == before
 
@@ -196,7 +196,7 @@ def test_the_opening_counts_refusals_and_names_the_next_command(tmp_path):
     context = folder(words.RESTORED)
     assert SECTION.finding(context) == (
         "The compromised model refuses 0 of 20 harmful prompts, the aligned model 20; with the "
-        "method own it refuses 19. The verdicts: restored by own."
+        "method “own” it refuses 19. The verdicts: restored by own."
     )
     place = tmp_path / "a b"
     command = SECTION.next_step(context).command

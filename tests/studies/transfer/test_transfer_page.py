@@ -153,9 +153,9 @@ def test_systems_stand_in_the_order_of_the_question():
 
 
 def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(study_folder):
-    part = PageContext(load(study_folder))
-    (group,) = [t.values for t in measured_tasks(part) if t.values.task == "sums"]
-    chart = sweep(group, part.anchor)
+    page = PageContext(load(study_folder))
+    (group,) = [t.values for t in measured_tasks(page) if t.values.task == "sums"]
+    chart = sweep(group, page.anchor)
     assert drawn(group) and chart.count("<a href") == len(SYSTEMS)
     axis = re.findall(r'text-anchor="middle">([^<]*)</text>', chart)
     assert axis == ["0 (base)", "0.5", "1", "alpha, the same at all positions"]
@@ -175,15 +175,15 @@ def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(study_f
 
 
 def test_what_cannot_be_drawn_is_not(study_folder):
-    part = PageContext(load(study_folder))
-    (group,) = part.of("transfer", metric="early_kl_share")
+    page = PageContext(load(study_folder))
+    (group,) = page.of("transfer", metric="early_kl_share")
     assert not drawn(group)
 
 
 def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(study_folder):
-    part = PageContext(load(study_folder))
-    assert leading(part) == ["shifted-1", "shifted-1.5>0.5@10"]
-    (chart,) = curves(part)
+    page = PageContext(load(study_folder))
+    assert leading(page) == ["shifted-1", "shifted-1.5>0.5@10"]
+    (chart,) = curves(page)
     assert set(chart.series) == {
         "base",
         "shifted-1",
@@ -201,16 +201,16 @@ def test_the_curves_show_the_chosen_kinds_and_the_table_has_all(study_folder):
 
 
 def test_section_leads_to_rows_and_says_what_was_chosen(study_folder, tmp_path):
-    part = PageContext(load(study_folder))
-    assert SECTION in all_sections() and SECTION.applies(part)
-    page = SECTION.render(part)
+    page = PageContext(load(study_folder))
+    assert SECTION in all_sections() and SECTION.applies(page)
+    text = SECTION.render(page)
     assert (
-        "<img" not in page
-        and "was chosen by a rule" in page
-        and "No train prompt was a test prompt" in page
+        "<img" not in text
+        and "was chosen by a rule" in text
+        and "No train prompt was a test prompt" in text
     )
-    anchors = {part.anchor(r) for r in part.study.rows}
-    assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
+    anchors = {page.anchor(r) for r in page.study.rows}
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= anchors
     other = PageContext(
         load(folder(tmp_path / "other", [r for r in ROWS if r.study == "measure"], {}))
     )
@@ -224,13 +224,13 @@ def test_without_the_large_aligned_model_there_is_a_table_and_no_distance(tmp_pa
         for r in ROWS
         if r.metric in ("accuracy", "time_ratio", "memory_ratio") and r.system != "aligned"
     ]
-    part = PageContext(load(folder(tmp_path / "s", rows, {"choice": None, "fairness": None})))
-    page = SECTION.render(part)
+    page = PageContext(load(folder(tmp_path / "s", rows, {"choice": None, "fairness": None})))
+    text = SECTION.render(page)
     assert (
-        "was chosen" not in page
-        and "Distance from the large aligned" not in page
-        and "time" in page
-        and "How much" in page
+        "was chosen" not in text
+        and "Distance from the large aligned" not in text
+        and "time" in text
+        and "How much" in text
     )
 
 

@@ -3,26 +3,26 @@
 To add one, for a study "example":
 
 1. `sections/example.py` with `SECTION = Section(key="example", title="What it is called",
-   menu="Example", applies=..., render=..., studies=("example",))`. `applies(part)` says whether the
-   folder has anything for it. `render(part)` gives the Markup below the heading; the page puts
+   menu="Example", applies=..., render=..., studies=("example",))`. `applies(page)` says whether the
+   folder has anything for it. `render(page)` gives the Markup below the heading; the page puts
    `<section id="s1-example">` and the heading around it, and a link in the menu. `studies` names
    the rows that it shows.
 2. The module in the import and in ALL below, at its place on the page.
 
-`part` (veneer.report.page_context.PageContext) has all that a section needs:
+`page` (veneer.report.page_context.PageContext) has all that a section needs:
 
-- `part.systems`: name -> what a system is (kind and settings, off its rows); `part.order(names)`,
-  `part.family(name)`, `part.about(name)` and `part.sign(name)` go by it, never by the name;
-- `part.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `part.of("example")`: the
+- `page.systems`: name -> what a system is (kind and settings, off its rows); `page.order(names)`,
+  `page.family(name)`, `page.about(name)` and `page.sign(name)` go by it, never by the name;
+- `page.study`: `rows`, `run` (run.json), `shifts`, `responses`, `deep`; `page.of("example")`: the
   rows as Groups (veneer.report.tables), those that differ only in their system together,
-  `group.systems[name]` a Measurement; `part.of("example", metric="x")`;
-- `part.pivot(groups, caption)`: a whole table with intervals and links; `part.cell(row)`: one
-  <td>; `part.link(row)`: a figure that leads to its row in the table of all results (every number
+  `group.systems[name]` a Measurement; `page.of("example", metric="x")`;
+- `page.pivot(groups, caption)`: a whole table with intervals and links; `page.cell(row)`: one
+  <td>; `page.link(row)`: a figure that leads to its row in the table of all results (every number
   on the page should);
-- `part.template("example.html.j2", key=value)`: renders templates/example.html.j2, which also knows
-  `part`, `p` (begins each id: `{{ p }}-example-x`), `h` (the heading level; subheadings are `h +
+- `page.template("example.html.j2", key=value)`: renders templates/example.html.j2, which also knows
+  `page`, `p` (begins each id: `{{ p }}-example-x`), `h` (the heading level; subheadings are `h +
   1`), `charts` (marks, lanes, curves), and the filters `visible`, `words`, `figure`;
-- `part.blob("example", value)`: data for a script. A `<div data-mount="example" data-blob="{{ p
+- `page.blob("example", value)`: data for a script. A `<div data-mount="example" data-blob="{{ p
   }}-example-data">` is handed to `Veneer.mounts.example = (box, data) => ...` when the page has
   loaded; assets/core.js says what `Veneer` has.
 
@@ -83,6 +83,6 @@ def all_sections() -> list[Section]:
     )
 
 
-def applying(part: PageContext) -> list[Section]:
+def applying(page: PageContext) -> list[Section]:
     """The sections that a folder has something for, in the order of the page."""
-    return [section for section in all_sections() if section.applies(part)]
+    return [section for section in all_sections() if section.applies(page)]

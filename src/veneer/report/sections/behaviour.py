@@ -16,23 +16,23 @@ from veneer.report.systems import about
 UNSCORED = "_unscored_rate"
 
 
-def _measured(part: PageContext) -> list[tables.Group]:
+def _measured(page: PageContext) -> list[tables.Group]:
     return [
         g
-        for g in part.of("measure")
+        for g in page.of("measure")
         if g.metric != "portion" and not (g.split or "").startswith(tables.GROUP)
     ]
 
 
-def _render(part: PageContext) -> Markup:
-    measured = _measured(part)
-    main = tables.headlines(part.groups)
+def _render(page: PageContext) -> Markup:
+    measured = _measured(page)
+    main = tables.headlines(page.groups)
     identity = tables.identities(h.values for h in main)
     systems = tables.columns(h.values for h in main)
     differences = [g for g in measured if g.metric.startswith("difference_from_")]
     unscored = [g for g in measured if g.metric.endswith(UNSCORED)]
     aside = {id(g) for g in (*differences, *unscored)}
-    return part.template(
+    return page.template(
         "behaviour.html.j2",
         main=main,
         barred=any(
@@ -43,19 +43,19 @@ def _render(part: PageContext) -> Markup:
         every=[g for g in measured if id(g) not in aside],
         differences=differences,
         unscored=unscored,
-        judges=_judges(part, main),
+        judges=_judges(page, main),
         kinds={h.values.metric for h in main},
-        left_out=train_prompts_left_out(part.study.run.get("train_prompts_left_out")),
+        left_out=train_prompts_left_out(page.study.run.get("train_prompts_left_out")),
     )
 
 
 def _judges(
-    part: PageContext, main: list[tables.Headline]
+    page: PageContext, main: list[tables.Headline]
 ) -> list[tuple[str, str | None, tuple[MeasuredAccuracy, ...]]]:
     """(judge, its note, its accuracy on people's labels) of the main metrics. A judged row carries
     the judge's note, a portion the reason it is null."""
     notes: dict[str, str | None] = {h.values.judge: None for h in main if h.values.judge}
-    for row in part.study.rows:
+    for row in page.study.rows:
         if (
             row.study == "measure"
             and row.judge in notes
@@ -71,7 +71,7 @@ SECTION = Section(
     "behaviour",
     "What the systems do",
     "Behaviour",
-    lambda part: bool(_measured(part)),
+    lambda page: bool(_measured(page)),
     _render,
     ("measure",),
     question=QUESTION,

@@ -16,31 +16,31 @@ from veneer.report.section import Section
 EACH = 3  # so many compared systems have a way of shading of their own
 
 
-def rule(part: PageContext) -> Mapping[str, Any] | None:
+def rule(page: PageContext) -> Mapping[str, Any] | None:
     """How the prompts were chosen (measures.shown_prompts), from run.json; None where they are
     simply the first ones."""
-    facts = part.study.run.get("shown_prompts")
+    facts = page.study.run.get("shown_prompts")
     whole = isinstance(facts, Mapping) and all(
         isinstance(facts.get(k), int) for k in ("shown", "differ", "prompts")
     )
     return facts if whole else None
 
 
-def _render(part: PageContext) -> Markup:
-    packed = pack.pack_responses(part.study.responses, part.room)
+def _render(page: PageContext) -> Markup:
+    packed = pack.pack_responses(page.study.responses, page.room)
     rows, compared = packed.data["rows"], packed.data["compared"]
     systems = list(dict.fromkeys([*(row["s"] for row in rows), *compared]))
-    return part.template(
+    return page.template(
         "browser.html.j2",
         tasks=packed.data["tasks"],
         notes=packed.notes,
         packed=packed,
-        rule=rule(part),
+        rule=rule(page),
         yardstick=packed.data["yardstick"],
         compared=compared,
         shaded=compared if len(compared) <= EACH else compared[:1],
         systems=systems,
-        classes={s: system_class(part.systems.get(s) or s) for s in systems},
+        classes={s: system_class(page.systems.get(s) or s) for s in systems},
         three=(*compared, packed.data["yardstick"]) == TOP_OF,
         groups=GROUPS if any("g" in row for row in rows) else (),
         verdicts=any("d" in row for row in rows),
@@ -51,7 +51,7 @@ SECTION = Section(
     "responses",
     "Responses",
     "Responses",
-    lambda part: bool(part.study.responses) and rule(part) is None,
+    lambda page: bool(page.study.responses) and rule(page) is None,
     _render,
     last=True,
     rank=140,
@@ -61,7 +61,7 @@ CHOSEN = Section(
     "answers",
     "Answers side by side",
     "Answers",
-    lambda part: bool(part.study.responses) and rule(part) is not None,
+    lambda page: bool(page.study.responses) and rule(page) is not None,
     _render,
     last=True,
     rank=5,

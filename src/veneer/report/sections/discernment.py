@@ -33,20 +33,20 @@ class Chart:
     rows: list[tables.Group]
 
 
-def _charts(part: PageContext) -> list[Chart]:
-    groups = [g for g in part.of("measure") if AUROC in (g.metric, g.of) or g.metric == PROBE]
+def _charts(page: PageContext) -> list[Chart]:
+    groups = [g for g in page.of("measure") if AUROC in (g.metric, g.of) or g.metric == PROBE]
     return [
-        _chart(part, [other for other in groups if other.task == g.task])
+        _chart(page, [other for other in groups if other.task == g.task])
         for g in groups
         if g.metric == AUROC
     ]
 
 
-def _chart(part: PageContext, groups: list[tables.Group]) -> Chart:
+def _chart(page: PageContext, groups: list[tables.Group]) -> Chart:
     areas = next(g for g in groups if g.metric == AUROC)
     probes = next((g for g in groups if g.metric == PROBE), None)
     probe = None if probes is None else probes.first
-    shown = {s: areas.systems[s] for s in _drawn(part, areas.systems)}
+    shown = {s: areas.systems[s] for s in _drawn(page, areas.systems)}
     classes = charts.line_classes({s: [row] for s, row in shown.items()})
     curves, styles = dict(shown), dict(classes)
     if probe is not None and curve_of(probe):
@@ -62,17 +62,17 @@ def _chart(part: PageContext, groups: list[tables.Group]) -> Chart:
     )
 
 
-def _drawn(part: PageContext, rows: Mapping[str, Measurement]) -> list[str]:
+def _drawn(page: PageContext, rows: Mapping[str, Measurement]) -> list[str]:
     """The systems whose curves are drawn: base, veneer and aligned where there is a veneer,
     otherwise the first ones that have a curve."""
-    names = [s for s in part.order(rows) if curve_of(rows[s])]
+    names = [s for s in page.order(rows) if curve_of(rows[s])]
     main = [s for s in names if s in MAIN]
     return main if "veneer" in main else names[:DRAWN]
 
 
-def _openings(part: PageContext) -> list[tuple[str, int, int]]:
+def _openings(page: PageContext) -> list[tuple[str, int, int]]:
     """(text, refusals, others) of each opening, from the first row that holds openings."""
-    for g in part.of("measure", metric=AUROC):
+    for g in page.of("measure", metric=AUROC):
         for row in g.systems.values():
             facts = row.fact("openings")
             openings = facts.get("openings") if isinstance(facts, Mapping) else None
@@ -85,9 +85,9 @@ SECTION = Section(
     "discernment",
     "Can it tell harmful from harmless?",
     "Discernment",
-    lambda part: bool(part.of("measure", metric=AUROC)),
-    lambda part: part.template(
-        "discernment.html.j2", shown=_charts(part), openings=_openings(part)
+    lambda page: bool(page.of("measure", metric=AUROC)),
+    lambda page: page.template(
+        "discernment.html.j2", shown=_charts(page), openings=_openings(page)
     ),
     rank=60,
 )

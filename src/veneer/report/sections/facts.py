@@ -12,14 +12,14 @@ from veneer.report.section import Section
 from veneer.report.visible import visible
 
 
-def _render(part: PageContext) -> Markup:
-    run = part.study.run
-    judges = sorted({r.judge for r in part.study.rows if r.judge} | set(_texts(run.get("judges"))))
+def _render(page: PageContext) -> Markup:
+    run = page.study.run
+    judges = sorted({r.judge for r in page.study.rows if r.judge} | set(_texts(run.get("judges"))))
     sizes: dict[str, int] = {}
-    for r in part.study.rows:
+    for r in page.study.rows:
         if r.study == "measure":
             sizes[r.task] = max(sizes.get(r.task, 0), r.n)
-    return part.template(
+    return page.template(
         "facts.html.j2",
         facts=fact(run),
         judges=judges,
@@ -123,4 +123,4 @@ def fact(value: Any, depth: int = 0) -> dict[str, Any]:
     return {"text": visible(value, 1000)}
 
 
-SECTION = Section("run", "How it was run", "Run", lambda part: True, _render, rank=160)
+SECTION = Section("run", "How it was run", "Run", lambda page: True, _render, rank=160)

@@ -30,9 +30,9 @@ class Map:
         )
 
 
-def maps(part: PageContext) -> list[Map]:
+def maps(page: PageContext) -> list[Map]:
     maps_by_metric: dict[tuple, Map] = {}
-    for g in part.of("measure"):
+    for g in page.of("measure"):
         if not (g.split or "").startswith(tables.GROUP) or g.metric.startswith("difference_from_"):
             continue
         name = (g.split or "").removeprefix(tables.GROUP)
@@ -50,7 +50,7 @@ SECTION = Section(
     "groups",
     "By group",
     "Groups",
-    lambda part: bool(maps(part)),
-    lambda part: part.template("groups.html.j2", maps=maps(part)),
+    lambda page: bool(maps(page)),
+    lambda page: page.template("groups.html.j2", maps=maps(page)),
     rank=80,
 )

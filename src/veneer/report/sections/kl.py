@@ -10,8 +10,8 @@ from veneer.report.section import Section
 from veneer.report.sections.portion import QUESTION
 
 
-def _render(part: PageContext) -> Markup:
-    extract = part.of("extract")
+def _render(page: PageContext) -> Markup:
+    extract = page.of("extract")
     kl = [g for g in extract if g.metric == "kl" and set(g.systems) - {"base", "aligned"}]
     recovered = {(g.task, g.split, g.judge): g for g in extract if g.metric == "kl_recovered"}
     pairs = [
@@ -19,12 +19,12 @@ def _render(part: PageContext) -> Markup:
             "group": g,
             "recovered": recovered.get((g.task, g.split, g.judge)),
             "floor": g.systems.get("aligned")
-            or tables.noise_floor(part.study.rows, "extract", g.task),
+            or tables.noise_floor(page.study.rows, "extract", g.task),
         }
         for g in kl
     ]
     rows = [(s, r.value or 0.0) for g in kl for s, r in g.systems.items()]
-    controls = [s for s in part.order({s for s, _ in rows}) if part.family(s) == "control"]
+    controls = [s for s in page.order({s for s, _ in rows}) if page.family(s) == "control"]
     scale = charts.Scale(0.0, 1.05 * max([x for s, x in rows if s not in controls] + [1e-6]))
     words = "Held-out KL, share recovered and agreement of the top token."
     if any(g.metric == "nll" for g in extract):
@@ -32,7 +32,7 @@ def _render(part: PageContext) -> Markup:
             "Likelihood of the held-out responses: nothing else of their author was known, so "
             "there is no KL and no noise floor."
         )
-    return part.template(
+    return page.template(
         "kl.html.j2",
         extract=extract,
         pairs=pairs,
@@ -47,7 +47,7 @@ SECTION = Section(
     "kl",
     "Distance from the aligned model",
     "KL",
-    lambda part: bool(part.of("extract")),
+    lambda page: bool(page.of("extract")),
     _render,
     ("extract",),
     question=QUESTION,

@@ -7,12 +7,12 @@ from veneer.report.section import Section
 from veneer.report.tables import Group
 
 
-def _rest(part: PageContext) -> dict[str, list[Group]]:
+def _rest(page: PageContext) -> dict[str, list[Group]]:
     from veneer.report.sections import all_sections  # this module is one of them
 
     drawn = {study for section in all_sections() for study in section.studies}
     rest: dict[str, list[Group]] = {}
-    for g in part.groups:
+    for g in page.groups:
         if g.study not in drawn:
             rest.setdefault(g.study, []).append(g)
     return rest
@@ -22,7 +22,7 @@ SECTION = Section(
     "more",
     "More measurements",
     "More",
-    lambda part: bool(_rest(part)),
-    lambda part: part.template("more.html.j2", rest=_rest(part)),
+    lambda page: bool(_rest(page)),
+    lambda page: page.template("more.html.j2", rest=_rest(page)),
     rank=150,
 )

@@ -19,20 +19,20 @@ from veneer.report.section import NextStep, Section
 from veneer.report.systems import MAIN, family
 
 
-def _portions(part: PageContext) -> list[tables.Group]:
-    return part.of("measure", metric="portion")
+def _portions(page: PageContext) -> list[tables.Group]:
+    return page.of("measure", metric="portion")
 
 
-def _applies(part: PageContext) -> bool:
-    return bool(tables.headline(_portions(part)))
+def _applies(page: PageContext) -> bool:
+    return bool(tables.headline(_portions(page)))
 
 
-def _render(part: PageContext) -> Markup:
-    portions = [g for g in _portions(part) if not (g.split or "").startswith(tables.GROUP)]
+def _render(page: PageContext) -> Markup:
+    portions = [g for g in _portions(page) if not (g.split or "").startswith(tables.GROUP)]
     lead = tables.headline(portions)
-    drawn = lines(part, lead)
+    drawn = lines(page, lead)
     scale, off = _scale(lead)
-    return part.template(
+    return page.template(
         "portion.html.j2",
         headline=lead,
         lines=drawn,
@@ -40,11 +40,11 @@ def _render(part: PageContext) -> Markup:
         off=off,
         portions=portions,
         families=_families(lead),
-        refused=over_refusal(part.study.rows),
-        discernment=discernment(part.study.rows),
-        no_discernment=why_no_discernment(part.study.run),
+        refused=over_refusal(page.study.rows),
+        discernment=discernment(page.study.rows),
+        no_discernment=why_no_discernment(page.study.run),
         formed={
-            g.task: g.systems for g in part.of("measure", metric="well_formed") if g.split == "test"
+            g.task: g.systems for g in page.of("measure", metric="well_formed") if g.split == "test"
         },
         is_safety=is_safety,
         missing=MISSING,
@@ -67,7 +67,7 @@ class Line:
         return self.groups[0]
 
 
-def lines(part: PageContext, lead: Sequence[tables.Group]) -> list[Line]:
+def lines(page: PageContext, lead: Sequence[tables.Group]) -> list[Line]:
     """The portions, those of a task together whose veneers read the same."""
     alike: dict[tuple, list[tables.Group]] = {}
     for g in lead:
@@ -75,21 +75,21 @@ def lines(part: PageContext, lead: Sequence[tables.Group]) -> list[Line]:
         reads = (words.figure(row.value, 2), words.interval(row, 2), g.n, g.judge)
         alike.setdefault((g.task, *reads, row.value is None and row.note), []).append(g)
     return [
-        Line(own, words.listed([escape(words.name(g.of)) for g in own]), _verdict(part, own))
+        Line(own, words.listed([escape(words.name(g.of)) for g in own]), _verdict(page, own))
         for own in alike.values()
     ]
 
 
-def _verdict(part: PageContext, groups: Sequence[tables.Group]) -> Markup:
+def _verdict(page: PageContext, groups: Sequence[tables.Group]) -> Markup:
     by_verdict: dict[str, list[tables.Group]] = {}
     for g in groups:
-        by_verdict.setdefault(words.verdict(g, part.anchor).striptags(), []).append(g)
+        by_verdict.setdefault(words.verdict(g, page.anchor).striptags(), []).append(g)
     if len(by_verdict) == 1:
-        return words.verdict(groups[0], part.anchor)
+        return words.verdict(groups[0], page.anchor)
     return Markup(" ").join(
         Markup("<b>{}:</b> {}").format(
             words.listed([escape(words.name(g.of)) for g in own]),
-            words.verdict(own[0], part.anchor),
+            words.verdict(own[0], page.anchor),
         )
         for own in by_verdict.values()
     )
@@ -118,18 +118,18 @@ def _families(lead: list[tables.Group]) -> list[tuple[str, str, str]]:
     return [(example, text, kind) for kind, example, text in FAMILIES if kind in drawn]
 
 
-def _finding(part: PageContext) -> Markup:
+def _finding(page: PageContext) -> Markup:
     """The portions of the headline figures. Refusing what is harmless is a cost, and stands in a
     sentence of its own; so does telling harmful from harmless prompts."""
-    groups = [g for g in headline(part) if g.of != AUROC] or headline(part)
+    groups = [g for g in headline(page) if g.of != AUROC] or headline(page)
     gains = [g for g in groups if (g.task, g.of) not in SOURCES] or groups
     both = gains is not groups and len(gains) < len(groups)
-    return words.lead(gains, part.anchor) + (_cost(part) if both else "") + _discernment(part)
+    return words.lead(gains, page.anchor) + (_cost(page) if both else "") + _discernment(page)
 
 
-def _discernment(part: PageContext) -> Markup:
+def _discernment(page: PageContext) -> Markup:
     """How well base, veneer and aligned tell harmful from harmless prompts."""
-    contrast = discernment(part.study.rows)
+    contrast = discernment(page.study.rows)
     if contrast is None or not set(MAIN) <= set(contrast.systems):
         return Markup()
     base, veneer, aligned = (contrast.systems[s] for s in MAIN)
@@ -138,14 +138,14 @@ def _discernment(part: PageContext) -> Markup:
         "with {}, the aligned model with {} (n = {}; 0.50 tells nothing)."
     ).format(
         words.name(contrast.task),
-        *(words.linked(row, part.anchor, 2) for row in (base, veneer, aligned)),
+        *(words.linked(row, page.anchor, 2) for row in (base, veneer, aligned)),
         veneer.n,
     )
 
 
-def _cost(part: PageContext) -> Markup:
+def _cost(page: PageContext) -> Markup:
     """Rates at which base with the veneer and the aligned model refuse harmless prompts."""
-    refused = over_refusal(part.study.rows)
+    refused = over_refusal(page.study.rows)
     if refused is None or not {"veneer", "aligned"} <= set(refused.systems):
         return Markup()
     veneer, aligned = (refused.systems[s] for s in ("veneer", "aligned"))
@@ -153,21 +153,21 @@ def _cost(part: PageContext) -> Markup:
         " Base with the veneer refuses {} ({}) of the harmless prompts of {}, the aligned model {} "
         "({}; n = {})."
     ).format(
-        words.linked(veneer, part.anchor, 2),
+        words.linked(veneer, page.anchor, 2),
         words.interval(veneer, 2),
         words.name(refused.task),
-        words.linked(aligned, part.anchor, 2),
+        words.linked(aligned, page.anchor, 2),
         words.interval(aligned, 2),
         veneer.n,
     )
 
 
-def _next_step(part: PageContext) -> NextStep | None:
+def _next_step(page: PageContext) -> NextStep | None:
     """Only a folder with a veneer and the record of its pair can be talked to."""
-    folder = Path(part.study.path)
-    if not (folder / "veneer" / "veneer.json").is_file() or "pair" not in part.study.run:
+    folder = Path(page.study.path)
+    if not (folder / "veneer" / "veneer.json").is_file() or "pair" not in page.study.run:
         return None
-    command = shlex.join(["veneer", "chat", part.study.path, "--web"])
+    command = shlex.join(["veneer", "chat", page.study.path, "--web"])
     return NextStep("type questions of your own to the three systems", command)
 
 

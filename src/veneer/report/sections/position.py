@@ -48,9 +48,9 @@ class Curves:
         return [with_veneer[0], with_veneer[-1]] if len(with_veneer) > 1 else []
 
 
-def curves(part: PageContext) -> list[Curves]:
+def curves(page: PageContext) -> list[Curves]:
     """One chart per task (and split, judge), `joint` first."""
-    every = part.of("position")
+    every = page.of("position")
     charts: dict[tuple, Curves] = {}
     for g in every:
         if g.metric != "kl" or not g.position:
@@ -60,7 +60,7 @@ def curves(part: PageContext) -> list[Curves]:
         for system, row in g.systems.items():
             chart.series.setdefault(system, []).append(row)
     for chart in charts.values():
-        _floor(chart, part.study.rows)
+        _floor(chart, page.study.rows)
         early = (
             g
             for g in every
@@ -79,18 +79,18 @@ def _floor(chart: Curves, rows: Sequence[Measurement]) -> None:
         chart.series["aligned"] = [replace(flat, position=g.position) for g in chart.groups]
 
 
-def _render(part: PageContext) -> Markup:
-    charts = curves(part)
+def _render(page: PageContext) -> Markup:
+    charts = curves(page)
     drawn = {id(g) for chart in charts for g in chart.groups}
-    rest = [g for g in part.of("position") if id(g) not in drawn]
-    return part.template("position.html.j2", curves=charts, rest=rest)
+    rest = [g for g in page.of("position") if id(g) not in drawn]
+    return page.template("position.html.j2", curves=charts, rest=rest)
 
 
 SECTION = Section(
     "position",
     "Where the distance lies",
     "Positions",
-    lambda part: bool(part.of("position")),
+    lambda page: bool(page.of("position")),
     _render,
     ("position",),
     rank=110,

@@ -30,10 +30,10 @@ NUMBERS = ("value", "low", "high", "n")
 LIMITS = {"note": 400, "task": 80, "judge": 60}  # characters shown; the saved files have them all
 
 
-def _render(part: PageContext) -> Markup:
-    body = Markup("").join(_line(part, row) for row in part.study.rows)
-    data = [[getattr(row, f) for f in FIELDS] for row in part.study.rows]
-    return part.template(
+def _render(page: PageContext) -> Markup:
+    body = Markup("").join(_line(page, row) for row in page.study.rows)
+    data = [[getattr(row, f) for f in FIELDS] for row in page.study.rows]
+    return page.template(
         "rows.html.j2",
         body=body,
         data={"fields": FIELDS, "rows": data},
@@ -42,10 +42,10 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def _line(part: PageContext, row: Measurement) -> Markup:
+def _line(page: PageContext, row: Measurement) -> Markup:
     """Without end tags, which HTML lets one leave out: a study may have thousands of rows."""
     return Markup('<tr id="{}">{}\n').format(
-        part.anchor(row), Markup("").join(_cell(row, f) for f in FIELDS)
+        page.anchor(row), Markup("").join(_cell(row, f) for f in FIELDS)
     )
 
 
@@ -62,4 +62,4 @@ def _cell(row: Measurement, field: str) -> Markup:
     )
 
 
-SECTION = Section("results", "All results", "All results", lambda part: True, _render, rank=170)
+SECTION = Section("results", "All results", "All results", lambda page: True, _render, rank=170)

@@ -17,18 +17,18 @@ from veneer.report.section import Section
 RATES = ("unshifted_rate", "marginal_rate", "shifted_rate", "restored_rate")
 
 
-def _render(part: PageContext) -> Markup:
-    packed = pack.pack_shifts(part.study.shifts)
-    shift_groups = part.of("shift")
-    return part.template(
+def _render(page: PageContext) -> Markup:
+    packed = pack.pack_shifts(page.study.shifts)
+    shift_groups = page.of("shift")
+    return page.template(
         "shifts.html.j2",
-        outcomes=outcomes(part.study.shifts),
+        outcomes=outcomes(page.study.shifts),
         restored=_restored(shift_groups),
         rates=_rates(shift_groups),
         groups=shift_groups,
         notes=packed.notes,
         data=packed.data,
-        shifts=part.study.shifts,
+        shifts=page.study.shifts,
     )
 
 
@@ -101,7 +101,7 @@ SECTION = Section(
     "shifts",
     "Token shifts",
     "Token shifts",
-    lambda part: bool(part.study.shifts or part.of("shift")),
+    lambda page: bool(page.study.shifts or page.of("shift")),
     _render,
     ("shift",),
     rank=120,

@@ -166,7 +166,6 @@ SHOWN = (
 
 def show(results: Results, out: Path) -> None:
     """The verdict, and one line per set and metric. out: the study folder."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.foundation.files import read_json
@@ -175,12 +174,11 @@ def show(results: Results, out: Path) -> None:
     from veneer.studies.audit.taught.show import show_taught
     from veneer.studies.audit.words import verdict_texts
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     run = read_json(out / "run.json", "the record of an audit")
     headline, sentences = verdict_texts(run, results)
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     console.print(headline, style="bold")
     for sentence in (opening(run, results), *sentences):
         if sentence:

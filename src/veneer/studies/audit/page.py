@@ -67,15 +67,15 @@ class DistanceCurves:
         return {name: f"sys-other alt{i}" for i, name in enumerate(self.series)}
 
 
-def verdict(part: PageContext) -> dict[str, Any]:
+def verdict(page: PageContext) -> dict[str, Any]:
     """Headline and sentences of the verdict."""
-    headline, texts = verdict_texts(part.study.run, part.study.rows)
+    headline, texts = verdict_texts(page.study.run, page.study.rows)
     return {"headline": headline, "sentences": texts}
 
 
-def models(part: PageContext) -> list[tuple[str, str, str]]:
+def models(page: PageContext) -> list[tuple[str, str, str]]:
     """(role, its name on the page, the model's name) of A and C."""
-    config = part.study.run.get("config")
+    config = page.study.run.get("config")
     config = config if isinstance(config, dict) else {}
     return [
         (role, text, str(config[role]))
@@ -84,21 +84,21 @@ def models(part: PageContext) -> list[tuple[str, str, str]]:
     ]
 
 
-def _finding(part: PageContext) -> Markup | None:
+def _finding(page: PageContext) -> Markup | None:
     return (
-        escape(visible(text, 600)) if (text := opening(part.study.run, part.study.rows)) else None
+        escape(visible(text, 600)) if (text := opening(page.study.run, page.study.rows)) else None
     )
 
 
-def _next_step(part: PageContext) -> NextStep | None:
-    command = next_step(part.study.run, Results(part.study.rows), part.study.path)
+def _next_step(page: PageContext) -> NextStep | None:
+    command = next_step(page.study.run, Results(page.study.rows), page.study.path)
     return NextStep("put the refusals back", command) if command else None
 
 
-def curves(part: PageContext) -> list[DistanceCurves]:
+def curves(page: PageContext) -> list[DistanceCurves]:
     """A chart a set of prompts, the overall one left out."""
     by_task: dict[str, DistanceCurves] = {}
-    for g in part.of(STUDY, metric="kl"):
+    for g in page.of(STUDY, metric="kl"):
         if g.position and g.task != "all" and AUDITED in g.systems:
             chart = by_task.setdefault(g.task, DistanceCurves(g.task, {}, []))
             chart.series.setdefault(f"on {g.split}", []).append(g.systems[AUDITED])
@@ -106,10 +106,10 @@ def curves(part: PageContext) -> list[DistanceCurves]:
     return list(by_task.values())
 
 
-def alone(part: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
+def alone(page: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measurement]]]]:
     """Per set, the KL that head and layers make by themselves, on the reference's answers."""
     lines = []
-    for g in part.of(STUDY, metric="kl"):
+    for g in page.of(STUDY, metric="kl"):
         if not g.position and g.split == ON[REFERENCE]:
             rows = [(words, g.systems[s]) for s, words in ALONE.items() if s in g.systems]
             if len(rows) > 1:
@@ -117,9 +117,9 @@ def alone(part: PageContext) -> list[tuple[tables.Group, list[tuple[str, Measure
     return lines
 
 
-def layers(part: PageContext) -> Bars | None:
+def layers(page: PageContext) -> Bars | None:
     """The changes of weights by layer, or None where there are none."""
-    rows, ranks = (_by_layer(part.of(STUDY, metric=m)) for m in ("weight_change", "effective_rank"))
+    rows, ranks = (_by_layer(page.of(STUDY, metric=m)) for m in ("weight_change", "effective_rank"))
     if not rows:
         return None
     kinds = [k for k in KINDS if any(kind == k for _, kind in rows)]
@@ -197,11 +197,11 @@ def bars(changes: Bars, anchor: Anchor) -> Markup:
     )
 
 
-def patched(part: PageContext) -> list[tuple[str, str, Measurement]]:
+def patched(page: PageContext) -> list[tuple[str, str, Measurement]]:
     """(which layers, the end they are counted from, share of the KL that is gone), from the bottom,
     from the top, all."""
     kl, gone = (
-        next((g for g in part.of(STUDY, metric=m) if g.split == PATCHED and g.task == "all"), None)
+        next((g for g in page.of(STUDY, metric=m) if g.split == PATCHED and g.task == "all"), None)
         for m in ("kl", "kl_recovered")
     )
     if kl is None or gone is None:
@@ -252,8 +252,8 @@ def _says_nothing(group: tables.Group) -> bool:
     return group.metric in faults and not any(r.value for r in group.systems.values())
 
 
-def _render(part: PageContext) -> Markup:
-    rows = [g for g in part.of(STUDY) if g.task not in TAUGHT_TASKS]
+def _render(page: PageContext) -> Markup:
+    rows = [g for g in page.of(STUDY) if g.task not in TAUGHT_TASKS]
     answers = [g for g in rows if g.split is None and not _is_weights(g)]
     shown = (
         "refusal_rate",
@@ -265,13 +265,13 @@ def _render(part: PageContext) -> Markup:
         "mean_length",
     )
     main = [g for g in answers if g.metric in shown and not _says_nothing(g)]
-    by_itself = alone(part)
+    by_itself = alone(page)
     lanes = [row for _, rows_of in by_itself for _, row in rows_of]
-    weights, gone = layers(part), patched(part)
-    return part.template(
+    weights, gone = layers(page), patched(page)
+    return page.template(
         "page.html.j2",
         package=__package__,
-        verdict=verdict(part),
+        verdict=verdict(page),
         answers=main,
         systems=[s for s in (REFERENCE, AUDITED, RESTORED) if any(s in g.systems for g in answers)],
         openings=openings(answers),
@@ -280,14 +280,14 @@ def _render(part: PageContext) -> Markup:
         all_layers=ALL,
         rest=[g for g in answers if g not in main]
         + [g for g in rows if g.split and not g.position and g.split != PATCHED],
-        curves=curves(part),
+        curves=curves(page),
         alone=by_itself,
         scale=charts.Scale(
             0.0, max([x for r in lanes for x in (r.value, r.high) if x is not None] + [1e-6]) * 1.02
         ),
         layers=weights,
         bars=bars,
-        taught=taught_part(part),
+        taught=taught_part(page),
         moved=any(r.value for r in weights.rows.values()) if weights else False,
         patched=gone,
         unit=charts.Scale(min([0.0, *(r.low or 0.0 for _, _, r in gone)]), 1.0),
@@ -304,7 +304,7 @@ SECTION = Section(
     "audit",
     "How far the surface has moved",
     "Audit",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=10,

@@ -32,7 +32,12 @@ RESTORES = {
     "no": "no veneer restores it",
     "not determined": "whether a veneer restores it is not determined",
 }
-WHERE = {"not determined": "whether by head or layers is not determined"}
+WHERE = {
+    "head only": "carried by the head alone",
+    "layers": "carried by the layers",
+    "both": "carried by the head and the layers",
+    "not determined": "whether by head or layers is not determined",
+}
 NO_VERDICT = "no verdict is recorded"
 
 
@@ -97,7 +102,7 @@ def verdict_texts(run: Any, rows: Iterable[Measurement]) -> tuple[str, list[str]
 
 
 def headline(verdict: AuditVerdict) -> str:
-    """Such as "surface moved, layers; a veneer restores at least part of it"."""
+    """Such as "surface moved, carried by the layers; a veneer restores at least part of it"."""
     where = WHERE.get(verdict.where, verdict.where)
     change = ", ".join(word for word in (verdict.moved, where) if word)
     return "; ".join(text for text in (change, RESTORES.get(verdict.restorable)) if text)

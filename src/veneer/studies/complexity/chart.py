@@ -12,12 +12,13 @@ from markupsafe import Markup
 from veneer.foundation.results import Measurement
 from veneer.report.charts import Scale, nice_ticks
 from veneer.report.visible import visible
-from veneer.report.words import Anchor, figure, interval, name
+from veneer.report.words import Anchor, digits_of, figure, interval, name
 from veneer.studies.complexity.front import Point, dominated
 from veneer.studies.complexity.names import CONTROLS
 
 TOP, PLOT, BELOW = 12, 220, 52  # px: above the plot, the plot, its labels
 EMPTY_AT = 9.0  # % of the width at which the empty program stands
+LOWEST = -0.5  # of the scale; a lower score lies on its lowest line
 AXIS = (15.0, 97.0)  # % of the width of the logarithmic axis
 SHAPES = {
     "head": None,  # a disc
@@ -58,7 +59,7 @@ def chart(
     low, high = math.floor(math.log2(min(seen))), math.ceil(math.log2(max(seen)) + 0.01)
     values = [x for p in placed for x in (p.row.value, p.row.low, p.row.high) if x is not None]
     top = max([1.0, *(min(v, 1.0) for v in values), *references.values()])
-    scale = Scale(max(-0.5, min([0.0, *values])), top)
+    scale = Scale(max(LOWEST, min([0.0, *values])), top)
 
     def x(bits: int) -> float:
         share = (math.log2(bits) - low) / (high - low) if bits else 0.0
@@ -166,8 +167,8 @@ def _program(p: Placed, kept: bool, x, y, anchor: Anchor) -> Markup:
             y(row.low), y(row.high), x=at
         )
     title = (
-        f"{name(row.system)}: {p.bits / 8:,.0f} bytes, {figure(row.value)}, 95 % interval "
-        f"{interval(row)}, n = {row.n}"
+        f"{name(row.system)}: {p.bits / 8:,.0f} bytes, {figure(row.value, digits_of(row))}, "
+        f"95 % interval {interval(row)}, n = {row.n}"
     )
     return Markup(
         '<a href="#{}" tabindex="-1" class="view-{v}" data-series="{v}">{}{}<title>{}</title></a>'

@@ -99,12 +99,11 @@ class ComplexityCommand:
 
 def show(results: Results) -> None:
     """One line per score: the least bits, with the interval."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.studies.complexity.names import STUDY
     from veneer.studies.complexity.words import bytes_words, interval_words, target_words
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "score", "programs", "least bytes", "95 % interval", "n"):
@@ -114,8 +113,7 @@ def show(results: Results) -> None:
         view = str(row.identity.get("view") or "all")
         target = target_words(row.of or "")
         table.add_row(row.task, target, view, bytes_words(row.value), interval, str(row.n))
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     print_table(console, table)
     print("Bytes of program and decoder together.")
 

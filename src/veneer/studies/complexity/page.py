@@ -12,7 +12,7 @@ from veneer.report import tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.visible import visible
-from veneer.studies.complexity.chart import SHAPES, Placed, chart, sign
+from veneer.studies.complexity.chart import LOWEST, SHAPES, Placed, chart, sign
 from veneer.studies.complexity.names import EVERY, STUDY
 from veneer.studies.complexity.words import (
     VIEWS,
@@ -28,22 +28,22 @@ SIZES = ("program_bits", "decoder_bits", "published_bits")
 REFERENCES = ("base", "veneer", "aligned")
 
 
-def sizes(part: PageContext) -> dict[str, dict[str, Measurement]]:
+def sizes(page: PageContext) -> dict[str, dict[str, Measurement]]:
     """System -> metric -> row, of every program with all three sizes."""
     by_system: dict[str, dict[str, Measurement]] = {}
     for metric in SIZES:
-        for g in part.of(STUDY, metric=metric):
+        for g in page.of(STUDY, metric=metric):
             for system, row in g.systems.items():
                 if row.value is not None and row.value >= 0:
                     by_system.setdefault(system, {})[metric] = row
     return {s: rows for s, rows in by_system.items() if len(rows) == len(SIZES)}
 
 
-def scores(part: PageContext) -> list[tables.Group]:
+def scores(page: PageContext) -> list[tables.Group]:
     """The drawn and tabulated scores: recovered KL, the tasks' headlines, well-formed answers."""
-    joint = [g for g in part.of(STUDY, metric="kl_recovered") if g.task == "joint"]
-    heads = [h.values for h in tables.headlines(part.of("measure"))]
-    formed = [g for g in part.of("measure", metric="well_formed") if g.split == "test"]
+    joint = [g for g in page.of(STUDY, metric="kl_recovered") if g.task == "joint"]
+    heads = [h.values for h in tables.headlines(page.of("measure"))]
+    formed = [g for g in page.of("measure", metric="well_formed") if g.split == "test"]
     return [*joint, *heads, *formed]
 
 
@@ -52,9 +52,9 @@ def _view(row: Measurement) -> str:
     return view if view in SHAPES else "empty"
 
 
-def _charts(part: PageContext) -> Iterator[dict[str, Any]]:
-    known = sizes(part)
-    for g in scores(part):
+def _charts(page: PageContext) -> Iterator[dict[str, Any]]:
+    known = sizes(page)
+    for g in scores(page):
         placed = [
             Placed(row, _view(own["program_bits"]), *_bits(own))
             for system, own in known.items()
@@ -67,7 +67,7 @@ def _charts(part: PageContext) -> Iterator[dict[str, Any]]:
         values = {s: g.systems[s].value for s in REFERENCES if s in g.systems}
         references = {s: v for s, v in values.items() if v is not None and s != "base"}
         down = _is_down(g)
-        svg = chart(placed, references, part.anchor, up=not down)
+        svg = chart(placed, references, page.anchor, up=not down)
         yield {
             "task": g.task,
             "metric": g.metric,
@@ -75,6 +75,7 @@ def _charts(part: PageContext) -> Iterator[dict[str, Any]]:
             "judge": g.judge,
             "down": down,
             "svg": svg,
+            "cut": any((p.row.value or 0) < LOWEST for p in placed),
         }
 
 
@@ -90,10 +91,10 @@ def _is_down(g: tables.Group) -> bool:
     return TASKS.get(g.task)(None).headlines.get(g.metric) == "down"
 
 
-def _least(part: PageContext) -> tuple[list[dict[str, Any]], list[str]]:
+def _least(page: PageContext) -> tuple[list[dict[str, Any]], list[str]]:
     """One line per task and score, one column per view."""
     lines, columns = [], ["all"]
-    for g in part.of(STUDY, metric="complexity_bits"):
+    for g in page.of(STUDY, metric="complexity_bits"):
         rows = {}
         for row in g.systems.values():
             view = "all" if row.identity.kind == EVERY else str(row.identity.get("view"))
@@ -105,9 +106,9 @@ def _least(part: PageContext) -> tuple[list[dict[str, Any]], list[str]]:
     return lines, columns
 
 
-def _render(part: PageContext) -> Markup:
-    known = sizes(part)
-    least, columns = _least(part)
+def _render(page: PageContext) -> Markup:
+    known = sizes(page)
+    least, columns = _least(page)
     programs = [
         {
             "system": system,
@@ -118,19 +119,19 @@ def _render(part: PageContext) -> Markup:
         for system, rows in known.items()
     ]
     views = dict.fromkeys(p["view"] for p in programs)
-    tried, out = part.study.run.get("programs_tried"), part.study.run.get("programs_left_out")
+    tried, out = page.study.run.get("programs_tried"), page.study.run.get("programs_left_out")
     counts = tried.items() if isinstance(tried, dict) else ()
-    return part.template(
+    return page.template(
         "page.html.j2",
         package=__package__,
         sign=sign,
         bytes=bytes_words,
         interval_of=interval_words,
         views=[(v, VIEWS[str(v)]) for v in views],
-        charts=list(_charts(part)),
+        charts=list(_charts(page)),
         least=least,
         columns=[visible(c, 20) for c in columns],
-        scores=scores(part),
+        scores=scores(page),
         programs=programs,
         tried=", ".join(f"{visible(k, 20)} {visible(n, 10)}" for k, n in counts),
         left_out=[
@@ -141,11 +142,11 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def _finding(part: PageContext) -> Markup | None:
+def _finding(page: PageContext) -> Markup | None:
     """The least bytes for the first score that any program may reach; None without scores."""
     rows = [
         row
-        for g in part.of(STUDY, metric="complexity_bits")
+        for g in page.of(STUDY, metric="complexity_bits")
         for row in g.systems.values()
         if row.identity.kind == EVERY
     ]
@@ -159,7 +160,7 @@ SECTION = Section(
     "complexity",
     "How many bytes base needs",
     "Complexity",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=20,

@@ -121,16 +121,14 @@ class CurveCommand:
 
 def show(results: Results) -> None:
     """One line per score with a column per size, and a sentence per curve."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.studies.curve.names import STUDY, STYLE, TEST
     from veneer.studies.curve.words import finding, headline, score_words
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     if sentence := headline(results):
         console.print(sentence)
         console.print()

@@ -42,23 +42,23 @@ def by_size(group: Group, kind: str = "tuned") -> dict[int, Measurement]:
     return {s: r for s, r in sorted(rows.items()) if isinstance(s, int)}
 
 
-def scores(part: PageContext) -> Iterator[Group]:
+def scores(page: PageContext) -> Iterator[Group]:
     """The scores over all seeds."""
-    return (g for g in part.of(STUDY) if g.split == TEST and g.of is None)
+    return (g for g in page.of(STUDY) if g.split == TEST and g.of is None)
 
 
-def series(part: PageContext) -> list[tuple[str, list[Series]]]:
+def series(page: PageContext) -> list[tuple[str, list[Series]]]:
     """One chart for each task with a style, with the refusals of the other tasks in it; without
     such a task one chart of everything."""
-    groups = {(g.task, g.metric): g for g in scores(part)}
-    refusals = list(_refusals(part, groups))
+    groups = {(g.task, g.metric): g for g in scores(page)}
+    refusals = list(_refusals(page, groups))
     charts = []
     for task in dict.fromkeys(t for t, _ in groups):
         own = [(STYLE, "style")] if (task, STYLE) in groups else []
         skill = next((m for m in SKILLS if (task, m) in groups), None)
         own += [(skill, "skill")] if skill is not None else []
         lines = [
-            Series(score_words(m), kind, by_size(groups[task, m]), _fit(part, task, m))
+            Series(score_words(m), kind, by_size(groups[task, m]), _fit(page, task, m))
             for m, kind in own
         ]
         if lines:
@@ -72,19 +72,19 @@ def _drawn(one: Series) -> bool:
     return any(size > 0 for size in one.known)
 
 
-def _refusals(part: PageContext, groups: Mapping[tuple[str, str], Group]) -> Iterator[Series]:
+def _refusals(page: PageContext, groups: Mapping[tuple[str, str], Group]) -> Iterator[Series]:
     for (task, metric), group in groups.items():
         classed = (task, STYLE) in groups or any((task, m) in groups for m in SKILLS)
         if HARMLESS.get(task) == metric:
             yield Series(f"refuses harmless requests ({task})", "over", by_size(group))
         elif metric in REFUSALS and task not in HARMLESS and not classed:
-            rows, fit = by_size(group), _fit(part, task, metric)
+            rows, fit = by_size(group), _fit(page, task, metric)
             yield Series(f"refuses harmful requests ({task})", "refusal", rows, fit)
 
 
-def _fit(part: PageContext, task: str, metric: str) -> Mapping[str, Any] | None:
+def _fit(page: PageContext, task: str, metric: str) -> Mapping[str, Any] | None:
     """The facts of a fitted curve; nothing is assumed about them."""
-    for group in part.of(STUDY, metric=FAMILY):
+    for group in page.of(STUDY, metric=FAMILY):
         row = group.systems.get(FIT)
         if row is None or (group.task, group.of) != (task, metric):
             continue
@@ -99,12 +99,12 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def stacks(part: PageContext) -> list[tuple[str, str, list[Stack]]]:
+def stacks(page: PageContext) -> list[tuple[str, str, list[Stack]]]:
     """(task, n, one stack per system) of the tasks whose errors have classes."""
     by_task: dict[str, dict[str, dict[str, Measurement]]] = {}
     counts: dict[str, str] = {}
     metrics = {class_metric(c): c for c in CLASSES}
-    for group in scores(part):
+    for group in scores(page):
         if group.metric in metrics:
             counts.setdefault(group.task, group.n)
             for row in group.systems.values():
@@ -130,15 +130,15 @@ def _name(row: Measurement) -> str:
     return text if control is None else f"{text}, {CONTROLS.get(str(control), str(control))}"
 
 
-def surface(part: PageContext) -> list[tuple[str, list[Series]]]:
+def surface(page: PageContext) -> list[tuple[str, list[Series]]]:
     """One chart per task: the portions of its style, its skill and its refusals by number of
     examples, and the recovered KL."""
     shared = [
         Series("recovered KL", "kl", by_size(g, "veneer-of-tuned"))
-        for g in part.of(STUDY, metric="kl_recovered")
+        for g in page.of(STUDY, metric="kl_recovered")
     ]
     portions: dict[str, dict[str, Series]] = {}  # task -> mark -> line
-    groups = {(g.task, g.of or ""): g for g in part.of(STUDY, metric="portion")}
+    groups = {(g.task, g.of or ""): g for g in page.of(STUDY, metric="portion")}
     for (task, metric), group in sorted(groups.items(), key=lambda item: _rank(item[0][1])):
         rows = by_size(group, "veneer-of-tuned")
         one = Series(f"portion: {score_words(metric)}", MARKS.get(metric, "over"), rows)
@@ -154,11 +154,11 @@ def _rank(metric: str) -> int:
     return list(MARKS).index(metric) if metric in MARKS else len(MARKS)
 
 
-def _render(part: PageContext) -> Markup:
-    fitted = [g for g in part.of(STUDY) if FIT in g.systems]
+def _render(page: PageContext) -> Markup:
+    fitted = [g for g in page.of(STUDY) if FIT in g.systems]
     controls = [
         g
-        for g in scores(part)
+        for g in scores(page)
         if any(r.identity.kind == "tuned-control" for r in g.systems.values())
     ]
     shown = (
@@ -169,32 +169,32 @@ def _render(part: PageContext) -> Markup:
         "reasoning_error_rate",
         *REFUSALS,
     )
-    steps = part.of(STUDY, metric="training_steps")
-    return part.template(
+    steps = page.of(STUDY, metric="training_steps")
+    return page.template(
         "page.html.j2",
         package=__package__,
-        findings=finding(Results(part.study.rows)),
+        findings=finding(Results(page.study.rows)),
         charts=[
-            (t, lines, chart(lines, part.anchor, f"{t} by number of examples"))
-            for t, lines in series(part)
+            (t, lines, chart(lines, page.anchor, f"{t} by number of examples"))
+            for t, lines in series(page)
         ],
         sign=sign,
-        stacks=stacks(part),
+        stacks=stacks(page),
         classes=[(c, CLASS_WORDS[c]) for c in CLASSES],
         surface=[
-            (t, lines, chart(lines, part.anchor, f"{t}: portion by number of examples"))
-            for t, lines in surface(part)
+            (t, lines, chart(lines, page.anchor, f"{t}: portion by number of examples"))
+            for t, lines in surface(page)
         ],
         fitted=fitted,
         controls=[*(g for g in controls if g.metric in shown), *(steps if controls else ())],
         score_words=score_words,
         published=TABLE_7,
-        tables=list(scores(part)),
+        tables=list(scores(page)),
     )
 
 
-def _finding(part: PageContext) -> Markup | None:
-    sentence = headline(Results(part.study.rows))
+def _finding(page: PageContext) -> Markup | None:
+    sentence = headline(Results(page.study.rows))
     return escape(visible(sentence, 500)) if sentence else None
 
 
@@ -202,7 +202,7 @@ SECTION = Section(
     "curve",
     "Skill by number of examples",
     "Curve",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=14,

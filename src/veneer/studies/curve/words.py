@@ -92,10 +92,15 @@ def score_words(metric: str) -> str:
 def finding(results: Results) -> list[str]:
     """One sentence per fitted score: how many examples make 95 % of its gain, and the family."""
     sentences = []
+    families = results.where(study=STUDY, system=FIT, metric=FAMILY)
+    too_few = len(families) > 1 and not any(f.fact("held_out") for f in families)
     for row in results.where(study=STUDY, system=FIT, metric=TO_95):
-        sentence = f"{row.task}: {score_words(row.of or '')!r} {_to_95(row)}"
-        family = results.where(study=STUDY, system=FIT, metric=FAMILY, task=row.task, of=row.of)
-        sentences.append(f"{sentence}. {_shape(family[0])}." if family else f"{sentence}.")
+        sentence = f"{row.task}: “{score_words(row.of or '')}” {_to_95(row)}"
+        family = [f for f in families if (f.task, f.of) == (row.task, row.of)]
+        shape = f" {_shape(family[0])}." if family and not too_few else ""
+        sentences.append(f"{sentence}.{shape}")
+    if too_few:
+        sentences.append("The shape of no curve is determined: there are too few sizes.")
     return sentences
 
 

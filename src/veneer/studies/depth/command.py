@@ -141,22 +141,20 @@ class DepthCommand:
 
 def show(results: Results, out: Path) -> None:
     """The finding, refusals by the number of forced tokens, and base behind a refusal."""
-    from rich.console import Console
 
     from veneer.foundation.files import read_json
     from veneer.studies.depth.names import HARMFUL_PREFIX, REFUSAL_PREFIX
     from veneer.studies.depth.words import finding, headline, n_words, rates
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     if title := headline(results):
         console.print(title, style="bold")
     for sentence in finding(results, read_json(out / "run.json", "the record of a depth study")):
         console.print(f"  {sentence}")
     for prefix, caption in (
-        (HARMFUL_PREFIX, "full refusals behind the first tokens of a harmful answer, by system"),
-        (REFUSAL_PREFIX, "full refusals of base behind the first tokens of a refusal, by prompts"),
+        (HARMFUL_PREFIX, "full refusals after the first tokens of a harmful answer, by system"),
+        (REFUSAL_PREFIX, "full refusals of base after the first tokens of a refusal, by prompts"),
     ):
         table = refusal_table(results, prefix)
         if table is not None:

@@ -62,18 +62,18 @@ class Answer:
     refused: bool
 
 
-def lines(part: PageContext, prefix: str, label: str) -> Lines | None:
+def lines(page: PageContext, prefix: str, label: str) -> Lines | None:
     """The lines of a chart, None without rows; systems (or sets of prompts) in reading order."""
-    rows = rates(Results(part.study.rows), prefix)
+    rows = rates(Results(page.study.rows), prefix)
     if not rows:
         return None
     harmful = prefix == HARMFUL_PREFIX
-    order = part.order(rows) if harmful else list(rows)
+    order = page.order(rows) if harmful else list(rows)
     series = {name: list(rows[name].values()) if harmful else [] for name in order}
     return Lines({name: rows[name] for name in order}, charts.line_classes(series), label)
 
 
-def chart(part: PageContext, shown: Lines) -> Markup:
+def chart(page: PageContext, shown: Lines) -> Markup:
     """Share of refusals against the number of forced tokens, each tested number at equal
     distance; 95 % intervals as bands."""
     counts = shown.counts
@@ -89,7 +89,7 @@ def chart(part: PageContext, shown: Lines) -> Markup:
                 kind, name, points
             )
         )
-        dots += [_dot(part, name, k, r, x[k], kind) for k, r in known]
+        dots += [_dot(page, name, k, r, x[k], kind) for k, r in known]
     height = TOP + HEIGHT + 50
     return Markup(
         '<svg class="chart" height="{h}" role="img"><title>{}</title>{}<svg x="0" y="0" '
@@ -109,12 +109,12 @@ def _band(
     )
 
 
-def _dot(part: PageContext, name: str, k: Count, row: Measurement, x: float, kind: str) -> Markup:
+def _dot(page: PageContext, name: str, k: Count, row: Measurement, x: float, kind: str) -> Markup:
     title = f"{name}, {tokens_words(k)}: {row.value:.2f}, 95 % {interval(row, 2)}, n = {row.n}"
     return Markup(
         '<a href="#{}" tabindex="-1" class="{}" data-series="{}">{}<title>{}</title></a>'
     ).format(
-        part.anchor(row),
+        page.anchor(row),
         kind,
         name,
         mark(_identity(row, name), f"{x:.3f}%", _y(row.value or 0), 4),
@@ -154,24 +154,24 @@ def _y(share: float) -> float:
     return round(TOP + HEIGHT * (1 - share), 1)
 
 
-def kl_charts(part: PageContext) -> list[tuple[Count, Markup, list[str]]]:
+def kl_charts(page: PageContext) -> list[tuple[Count, Markup, list[str]]]:
     """(number of forced tokens, chart, its systems) of KL by position behind the prefix."""
     out = []
-    rows = [r for r in part.study.rows if r.study == STUDY and r.metric == "kl" and r.position]
+    rows = [r for r in page.study.rows if r.study == STUDY and r.metric == "kl" and r.position]
     for k in dict.fromkeys(r.fact("forced") for r in rows):
         own = [r for r in rows if r.fact("forced") == k]
-        series = {s: [r for r in own if r.system == s] for s in part.order({r.system for r in own})}
-        label = f"KL of the aligned model against each system behind {tokens_words(k)}"
+        series = {s: [r for r in own if r.system == s] for s in page.order({r.system for r in own})}
+        label = f"KL of the aligned model against each system after {tokens_words(k)}"
         drawn = charts.positions(
-            series, label, log=True, chart_id=f"{part.prefix}-depth-kl-{k}", anchor=part.anchor
+            series, label, log=True, chart_id=f"{page.prefix}-depth-kl-{k}", anchor=page.anchor
         )
         out.append((k, drawn, list(series)))
     return out
 
 
-def examples(part: PageContext) -> list[tuple[str, list[Answer]]]:
+def examples(page: PageContext) -> list[tuple[str, list[Answer]]]:
     """(prompt, answers) that run.json keeps for the page. Nothing is assumed about it."""
-    shown = part.study.run.get("shown")
+    shown = page.study.run.get("shown")
     out: dict[str, list[Answer]] = {}
     for entry in shown if isinstance(shown, list) else []:
         if not isinstance(entry, dict):
@@ -194,24 +194,24 @@ def _chosen(answers: Sequence[Answer]) -> list[Answer]:
     return [a for a in answers if a.forced in kept]
 
 
-def _render(part: PageContext) -> Markup:
-    groups = part.of(STUDY)
-    results = Results(part.study.rows)
+def _render(page: PageContext) -> Markup:
+    groups = page.of(STUDY)
+    results = Results(page.study.rows)
     halves = {r.system: r for r in results.where(study=STUDY, metric="half_depth")}
-    return part.template(
+    return page.template(
         "page.html.j2",
         package=__package__,
-        findings=finding(results, part.study.run),
-        harmful=lines(part, HARMFUL_PREFIX, "Refusals by the number of forced tokens"),
-        forced_refusal=lines(part, REFUSAL_PREFIX, "Refusals of base behind a forced refusal"),
-        chart=lambda shown: chart(part, shown),
+        findings=finding(results, page.study.run),
+        harmful=lines(page, HARMFUL_PREFIX, "Refusals by the number of forced tokens"),
+        forced_refusal=lines(page, REFUSAL_PREFIX, "Refusals of base after a forced refusal"),
+        chart=lambda shown: chart(page, shown),
         halves=halves,
         depth_words=depth_words,
         n_words=lambda n: f" {n_words(n)}." if n else "",
         tokens_words=tokens_words,
-        kl=kl_charts(part),
-        floor=next((r for r in part.study.rows if (r.study, r.split) == (STUDY, "noise")), None),
-        examples=examples(part),
+        kl=kl_charts(page),
+        floor=next((r for r in page.study.rows if (r.study, r.split) == (STUDY, "noise")), None),
+        examples=examples(page),
         longest=LONGEST,
         all=ALL,
         main=[g for g in groups if g.metric in SHOWN],
@@ -219,8 +219,8 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def _finding(part: PageContext) -> Markup | None:
-    sentence = headline(Results(part.study.rows))
+def _finding(page: PageContext) -> Markup | None:
+    sentence = headline(Results(page.study.rows))
     return escape(visible(sentence, 600)) if sentence else None
 
 
@@ -228,7 +228,7 @@ SECTION = Section(
     "depth",
     "How deep the refusals are",
     "Depth",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=11,

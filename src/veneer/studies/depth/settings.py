@@ -16,7 +16,7 @@ Counts = Annotated[tuple[str, ...], Option(commas=True, metavar="K,K,...")]
 
 @dataclass(frozen=True, slots=True)
 class DepthSettings:
-    """How many tokens are forced, and how answers go on behind them."""
+    """How many tokens are forced, and how answers continue after them."""
 
     tokens: Counts = ("0", "1", "2", "5", "10", ALL)
     """Numbers of tokens of the harmful target that are forced, separated by commas; 0 forces
@@ -25,9 +25,9 @@ class DepthSettings:
     """Numbers of tokens of the aligned model's refusals that are forced on base; 0 forces
     nothing."""
     kl_tokens: Counts = KL_TOKENS
-    """Those of --tokens behind which KL and well-formed answers are measured."""
+    """Those of --tokens after which KL and well-formed answers are measured."""
     max_new_tokens: int = 32
-    """Longest answer, in tokens behind the forced ones."""
+    """Longest answer, in tokens after the forced ones."""
     batch_size: int = 32
     """Number of prompts answered together."""
     seed: int = 0
@@ -45,7 +45,7 @@ class DepthSettings:
             raise SettingError(
                 "tokens",
                 f"is {','.join(self.tokens)}; expected 0 among them: the depth is measured against "
-                "the answers behind no forced token",
+                "the answers without a forced token",
             )
         if len(self.harmful_counts) < 2:
             raise SettingError(

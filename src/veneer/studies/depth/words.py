@@ -22,8 +22,8 @@ Rates = dict[str, dict[Count, Measurement]]
 
 
 def rates(results: Results, prefix: str, metric: str = REFUSAL) -> Rates:
-    """A metric by the number of forced tokens: of each system behind a harmful prefix, of base on
-    each set of prompts behind a refusal."""
+    """A metric by the number of forced tokens: of each system after a harmful prefix, of base on
+    each set of prompts after a refusal."""
     lines: Rates = {}
     for row in results.where(metric=metric):
         if row.fact("prefix") == prefix and row.fact("forced") is not None and not row.position:
@@ -80,21 +80,21 @@ def depth_sentence(row: Measurement, by_count: Mapping[Count, Measurement]) -> s
     kind = row.fact("half_depth")
     if kind == FEW_REFUSALS:
         return (
-            f"{row.fact('refusals')} of {row.n} requests are refused behind no forced token, too "
-            "few to say at how many tokens half of them are gone."
+            f"{row.fact('refusals')} of {row.n} requests are refused without a forced token, too "
+            "few to say after how many tokens half of the refusals are gone."
         )
     counts = list(by_count)
-    ends = f"{share(by_count[counts[0]])} behind none, {share(by_count[counts[-1]])} behind "
+    ends = f"{share(by_count[counts[0]])} without any, {share(by_count[counts[-1]])} after "
     ends += tokens_words(counts[-1])
     low, high = row.fact("low"), row.fact("high")
     if kind == REACHED and high != NEVER:
         interval = "" if low == high else f" [{_end(low)}, {_end(high)}]"
         at = tokens_words(row.fact("at"))
-        return f"half of the refusals are gone behind {at}{interval}; {ends}."
+        return f"half of the refusals are gone after {at}{interval}; {ends}."
     if kind == NEVER and low == NEVER:
         return f"no tested number of forced tokens takes half of the refusals; {ends}."
     return (
-        "at how many forced tokens half of the refusals are gone is not determined: "
+        "after how many forced tokens half of the refusals are gone is not determined: "
         f"{tokens_words(low)} or more; {ends}."
     )
 
@@ -107,6 +107,10 @@ def tokens_words(count: Any) -> str:
         return "no tested number of tokens"
     number = SMALL[count] if count < len(SMALL) else str(count)
     return f"{number} forced token{'' if count == 1 else 's'}"
+
+
+def _after(count: Any) -> str:
+    return "without a forced token" if count == 0 else f"after {tokens_words(count)}"
 
 
 def n_words(n: Sequence[int]) -> str:
@@ -143,8 +147,8 @@ def _undone(system: str, row: Measurement, by_count: Mapping[Count, Measurement]
         )
     if kind == NEVER and low == NEVER:
         return (
-            f"{name} keeps more than half of its refusals behind every tested prefix "
-            f"({share(first)} without, {share(last)} behind {tokens_words(counts[-1])})"
+            f"{name} keeps more than half of its refusals after every tested prefix "
+            f"({share(first)} without, {share(last)} after {tokens_words(counts[-1])})"
         )
     return f"how deep the refusals of {name} are is not determined"
 
@@ -153,7 +157,7 @@ def _shared_sentences(by_count: Mapping[Count, Measurement]) -> list[str]:
     """Where the forced text is the beginning of most of the aligned model's own answers: one
     sentence for all those numbers of forced tokens."""
     parts = [
-        f"{row.fact('as_answered')} of {row.n} targets behind {tokens_words(k)}"
+        f"{row.fact('as_answered')} of {row.n} targets after {tokens_words(k)}"
         for k, row in by_count.items()
         if k != 0 and 2 * (row.fact("as_answered") or 0) > row.n
     ]
@@ -172,13 +176,13 @@ def _portion_sentences(results: Results) -> list[str]:
     by_count = {k: r for k, r in lines.items() if r.of == REFUSAL and r.value is not None}
     if len(by_count) < 2:
         return []
-    parts = [f"{share(r)} behind {tokens_words(k)}" for k, r in by_count.items()]
+    parts = [f"{share(r)} {_after(k)}" for k, r in by_count.items()]
     return [f"Portion of the refusals on the surface: {', '.join(parts)}."]
 
 
 def _control_sentences(results: Results) -> list[str]:
     """Whether a forced refusal makes base refuse harmful requests more often than harmless ones:
-    behind the number of tokens where the difference is clearest, and behind the most."""
+    after the number of tokens where the difference is clearest, and after the most."""
     sentences = []
     for by_count in rates(results, REFUSAL_PREFIX, "refusal_gap").values():
         gaps = [r for r in by_count.values() if r.low is not None]
@@ -200,7 +204,7 @@ def _gap_sentence(results: Results, gap: Measurement) -> str:
     else:
         verdict = f"a difference is not determined ({share(gap)})"
     return (
-        f"Behind {tokens_words(forced)} of a refusal, base refuses {share(harmful)} of the "
+        f"After {tokens_words(forced)} of a refusal, base refuses {share(harmful)} of the "
         f"harmful requests and {share(harmless)} of {gap.task}: {verdict}."
     )
 

@@ -13,7 +13,7 @@ from veneer.report import charts, tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.systems import order
-from veneer.report.words import figure, interval
+from veneer.report.words import digits_of, figure, interval, name
 from veneer.studies.diversity.decompose import REPEATED
 from veneer.studies.diversity.settings import ASPECTS
 from veneer.studies.diversity.words import drop_remark
@@ -47,6 +47,15 @@ class Steps:
         return drop_remark(self.drop)
 
     @property
+    def notes(self) -> list[tuple[str, list[str]]]:
+        """Each note once, with the terms that have it."""
+        by_note: dict[str, list[str]] = {}
+        for term, row in [*((t, r) for t, r, _ in self.terms), *self.repeated]:
+            if row.note:
+                by_note.setdefault(row.note, []).append(name(term))
+        return list(by_note.items())
+
+    @property
     def scale(self) -> charts.Scale:
         ends = [0.0, self.drop.value or 0.0, self.drop.low or 0.0, self.drop.high or 0.0]
         ends += [
@@ -58,11 +67,11 @@ class Steps:
         return charts.Scale(low - 0.02 * (high - low or 1), high + 0.02 * (high - low or 1))
 
 
-def decompositions(part: PageContext) -> list[Steps]:
+def decompositions(page: PageContext) -> list[Steps]:
     """Lexical before semantic; filtered by quality before unfiltered."""
     rows = {
         (r.of, r.split, r.metric.removeprefix("decomposition_")): r
-        for r in part.study.rows
+        for r in page.study.rows
         if r.metric.startswith("decomposition_")
     }
     steps = []
@@ -113,7 +122,9 @@ def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Mark
                     x=x
                 )
             )
-    title = f"{term.replace('_', ' ')}: {figure(value)}, 95 % interval {interval(row)}"
+    title = (
+        f"{term.replace('_', ' ')}: {figure(value, digits_of(row))}, 95 % interval {interval(row)}"
+    )
     return Markup('<svg class="lane" height="{}" role="img"><title>{}</title>{}</svg>').format(
         STEP, title, Markup("").join(marks)
     )
@@ -129,12 +140,12 @@ def by_quality(group: tables.Group) -> bool:
     return any(r.fact("score") is not None for r in group.systems.values())
 
 
-def filter_lines(part: PageContext) -> list[dict]:
+def filter_lines(page: PageContext) -> list[dict]:
     """For each system and kind, one line per threshold: kept and unfiltered diversity,
     and the share kept."""
     rows = {
         (r.metric, r.split, r.system): r
-        for r in part.study.rows
+        for r in page.study.rows
         if r.study == STUDY and filtered(r.split)
     }
     panels = []
@@ -169,8 +180,8 @@ def _scale(rows: Sequence[Measurement]) -> charts.Scale:
     return charts.Scale(min(seen) - room, max(seen) + room)
 
 
-def _render(part: PageContext) -> Markup:
-    rows = part.of(STUDY)
+def _render(page: PageContext) -> Markup:
+    rows = page.of(STUDY)
     plain = [g for g in rows if g.split is None and g.of is None]
     diversity = [
         g
@@ -181,14 +192,14 @@ def _render(part: PageContext) -> Markup:
     leads = [g for g in coverage if g.metric == "lexical_coverage"] + [
         g for g in coverage if g.metric == "semantic_coverage_0.7"
     ]
-    return part.template(
+    return page.template(
         "page.html.j2",
         package=__package__,
-        steps=decompositions(part),
+        steps=decompositions(page),
         draw=step,
         diversity=[g for g in diversity if any(r.value is not None for r in g.systems.values())],
         unit=charts.Scale(0.0, 1.0),
-        filters=filter_lines(part),
+        filters=filter_lines(page),
         leads=leads,
         coverage=coverage,
         stance=[g for g in rows if g.metric.startswith("stance")],
@@ -216,9 +227,10 @@ SECTION = Section(
     "diversity",
     "Diversity",
     "Diversity",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=60,
     package=__package__,
+    question="Do aligned answers vary less than base's?",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from veneer.studies.diversity.settings import ASPECTS
 from veneer.studies.diversity.words import drop_remark
-from veneer.terminal.tables import cell, digits, print_table
+from veneer.terminal.tables import cell, digits, plain_console, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,9 +69,8 @@ Rows = Mapping[str, "Measurement"]
 
 
 def show_diversity(results: Results) -> None:
-    from rich.console import Console
 
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     plain = {(r.metric, r.system): r for r in results if r.of is None and r.split is None}
     whole = [r for r in results if r.metric == "lexical_diversity" and r.split is None]
     systems = list(dict.fromkeys(r.system for r in whole))
@@ -125,7 +124,7 @@ def _measures(
         ]
     print_table(console, table)
     for reason in (*reasons, *_meanings(lines)):
-        console.print(reason, soft_wrap=True, markup=False)
+        console.print(reason, markup=False)
 
 
 def _meanings(lines: Mapping[str, tuple[Rows, Callable[[str], str]]]) -> list[str]:
@@ -166,10 +165,10 @@ def _terms(console: Console, results: Results) -> None:
         )
     console.print()
     print_table(console, table)
-    console.print(LEGEND, soft_wrap=True)
+    console.print(LEGEND)
     for (split, of, term), row in terms.items():
         if term == "drop" and (remark := drop_remark(row)):
-            console.print(f"{(of or '').replace('_', ' ')}, {split}: {remark}", soft_wrap=True)
+            console.print(f"{(of or '').replace('_', ' ')}, {split}: {remark}")
 
 
 def _no_term(term: str, split: str | None) -> str:

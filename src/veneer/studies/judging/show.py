@@ -24,9 +24,9 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
     """One line per task, system and metric; below them the judges' outcomes, and what they cost."""
     from rich.table import Table
 
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console, table = _console(), Table(box=None, header_style="bold", pad_edge=False)
+    console, table = plain_console(), Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "system", "metric", "value [95 % interval]", "n", "judge"):
         table.add_column(
             name,
@@ -44,7 +44,6 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
         console.print(
             f"{judge}: {counts.total()} answers, {counts['rule']} by rule; without a "
             f"verdict: {without}",
-            soft_wrap=True,
         )
         u = usage.get(judge)
         if u:
@@ -53,12 +52,10 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
             console.print(
                 f"  {u['requests']} requests{again}, {u['cached']} from the cache, "
                 f"{u['prompt_tokens']} tokens read, {u['completion_tokens']} written{cost}",
-                soft_wrap=True,
             )
         if counts["failed"]:
             console.print(
                 f"  {counts['failed']} got no reply; run the same command again to ask for these",
-                soft_wrap=True,
             )
 
 
@@ -66,15 +63,14 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
     """Kappa, raw agreement and the confusion table of each comparison."""
     from rich.table import Table
 
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = _console()
+    console = plain_console()
     for c in comparisons:
         console.print()
         console.print(
             f"{c.task}, {c.system}: {c.judges[0]} {c.metrics[0]} (rows) and {c.judges[1]} "
             f"{c.metrics[1]} (columns)",
-            soft_wrap=True,
         )
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("")
@@ -95,21 +91,11 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
                 )
                 console.print(
                     f"{name}: {value}, {e.n} prompts" + (f" ({e.note})" if e.note else ""),
-                    soft_wrap=True,
                 )
         if c.balanced is not None:
-            console.print(BALANCED, soft_wrap=True)
+            console.print(BALANCED)
         if c.without or c.alone:
             console.print(
                 f"{c.without} answers without a verdict of both, {c.alone} that only one of "
                 "them judged",
-                soft_wrap=True,
             )
-
-
-def _console():
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 150)
-    return console

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LeakCommand:
-    """Sample a model behind the opening of its chat template, and measure how many of the samples
+    """Sample a model after the opening of its chat template, and measure how many of the samples
     come from its training data, against a false rate on held-out data. Resumes if run again. The
     folder and its page hold training data, unless --redact is given."""
 
@@ -143,16 +143,14 @@ class LeakCommand:
 
 def show(results: Results, redacted: bool) -> None:
     """One sentence per system, and the false rates."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.studies.leak.names import CALIBRATED
     from veneer.studies.leak.words import false_rate_caption, finding
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     for sentence in finding(results):
         console.print(sentence)
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -58,14 +58,14 @@ class Beside:
     nearest: Markup
 
 
-def curves(part: PageContext) -> list[Curve]:
+def curves(page: PageContext) -> list[Curve]:
     """One chart per part of an example, by the embedding model."""
     out = []
-    for group in part.of(STUDY, metric="extracted_rate"):
+    for group in page.of(STUDY, metric="extracted_rate"):
         if group.split != CALIBRATED or group.judge in (VERBATIM, LEVENSHTEIN, INDEL):
             continue
         shares = {s: r.fact("by_threshold") for s, r in group.systems.items()}
-        null = _null(part, group)
+        null = _null(page, group)
         if null is not None:
             shares[HELD_OUT] = null.fact("by_threshold")
         shares = {s: v for s, v in shares.items() if _is_curve(v)}
@@ -79,12 +79,12 @@ def curves(part: PageContext) -> list[Curve]:
     return out
 
 
-def _null(part: PageContext, group: Group) -> Measurement | None:
+def _null(page: PageContext, group: Group) -> Measurement | None:
     """The false rate beside a group of rates."""
     return next(
         (
             g.first
-            for g in part.of(STUDY, metric="false_rate")
+            for g in page.of(STUDY, metric="false_rate")
             if (g.of, g.judge, g.split) == (group.of, group.judge, group.split)
         ),
         None,
@@ -150,11 +150,11 @@ def _y(share: float) -> float:
     return round(TOP + HEIGHT * (1 - share), 1)
 
 
-def repeats(part: PageContext) -> list[tuple[str, str, list[tuple[str, Measurement]]]]:
+def repeats(page: PageContext) -> list[tuple[str, str, list[tuple[str, Measurement]]]]:
     """(part of an example, system, (copies, share of examples reached)), by embeddings, for the
     systems that reach any."""
     lines: dict[tuple[str, str], list[tuple[str, Measurement]]] = {}
-    for group in part.of(STUDY, metric="members_reached"):
+    for group in page.of(STUDY, metric="members_reached"):
         copies = group.first.fact("copies")
         if _is_range(copies) and group.judge not in (VERBATIM, LEVENSHTEIN, INDEL):
             for system, row in group.systems.items():
@@ -174,18 +174,18 @@ def _is_range(value: Any) -> bool:
     )
 
 
-def rates(part: PageContext) -> list[tuple[str, str, Measurement | None, Group]]:
+def rates(page: PageContext) -> list[tuple[str, str, Measurement | None, Group]]:
     """(part of an example, judge, false rate, rates by system), calibrated."""
     return [
-        (g.of or "", g.judge or "", _null(part, g), g)
-        for g in part.of(STUDY, metric="extracted_rate")
+        (g.of or "", g.judge or "", _null(page, g), g)
+        for g in page.of(STUDY, metric="extracted_rate")
         if g.split == CALIBRATED and g.judge != INDEL
     ]
 
 
-def beside(part: PageContext) -> list[Beside]:
+def beside(page: PageContext) -> list[Beside]:
     """The samples that run.json keeps for the page. Nothing is assumed about it."""
-    shown = part.study.run.get("shown")
+    shown = page.study.run.get("shown")
     out = []
     for entry in shown if isinstance(shown, list) else []:
         if not isinstance(entry, dict):
@@ -222,24 +222,24 @@ def marked(text: str, other: str) -> Markup:
     return Markup(" ").join(pieces)
 
 
-def _render(part: PageContext) -> Markup:
-    groups = part.of(STUDY)
-    config = part.study.run.get("config")
+def _render(page: PageContext) -> Markup:
+    groups = page.of(STUDY)
+    config = page.study.run.get("config")
     settings = config.get("settings") if isinstance(config, dict) else None
-    main = rates(part)
-    return part.template(
+    main = rates(page)
+    return page.template(
         "page.html.j2",
         package=__package__,
-        findings=finding(Results(part.study.rows)),
+        findings=finding(Results(page.study.rows)),
         settings=settings if isinstance(settings, dict) else {},
         main=main,
-        systems=part.order({s for *_, g in main for s in g.systems}),
-        curves=curves(part),
+        systems=page.order({s for *_, g in main for s in g.systems}),
+        curves=curves(page),
         chart=chart,
         held_out=HELD_OUT,
-        repeats=repeats(part),
+        repeats=repeats(page),
         unit=charts.Scale(0.0, 1.0),
-        beside=beside(part),
+        beside=beside(page),
         exposed=[g for g in groups if g.metric == "exposed_likelihood"],
         retrained=[g for g in groups if g.metric in ("nll", "portion")],
         rest=[g for g in groups if g.metric not in ("exposed_likelihood", "nll", "portion")],
@@ -248,8 +248,8 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def _finding(part: PageContext) -> Markup | None:
-    sentence = headline(Results(part.study.rows))
+def _finding(page: PageContext) -> Markup | None:
+    sentence = headline(Results(page.study.rows))
     return escape(visible(sentence, 400)) if sentence else None
 
 
@@ -257,7 +257,7 @@ SECTION = Section(
     "leak",
     "What the model gives away of its data",
     "Leak",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=12,

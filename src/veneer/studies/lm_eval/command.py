@@ -63,11 +63,10 @@ class LmEvalCommand:
 
 def print_table(results: Results) -> None:
     """Print one row per task and metric, the systems side by side."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))
@@ -88,7 +87,6 @@ def print_table(results: Results) -> None:
             *(figure(r) for r in figures),
             *portion,
         )
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 120)
+    console = plain_console()
     print_table(console, grid)
     console.print("value [95 % interval over documents]")

@@ -23,8 +23,8 @@ from veneer.systems.lora import LoraConfig, chosen, lora_model, need_peft
 from veneer.systems.system import System
 
 BASELINES = {
-    "urial": "base behind URIAL's instructions and three examples",
-    "system-prompt": "base behind URIAL's instructions alone",
+    "urial": "base after URIAL's instructions and three examples",
+    "system-prompt": "base after URIAL's instructions alone",
     "lora-K": "LoRA of base on K answers of the aligned model",
     "bias": "a constant vector in place of dW h: the lower bound of style",
     "rank-R": "a veneer of rank R",

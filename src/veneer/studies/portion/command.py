@@ -55,8 +55,8 @@ class MeasureTemplates(RunTemplates):
 
     prompt_template: str | None = None
     """Template in which base reads the prompts of all tasks: text with {prompt}, or a name, as for
-    `veneer run`. Default: the one that the veneer was fitted behind; where it was fitted behind
-    several, each task's own."""
+    `veneer run`. Default: the one with which the veneer was fitted; where it was fitted
+    with several, each task's own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,14 +76,14 @@ class Chart:
         return [(w, n) for w in VERDICTS if (n := sum(line.word == w for line in self.lines))]
 
 
-def recovered(part: PageContext) -> list[Chart]:
+def recovered(page: PageContext) -> list[Chart]:
     """One chart per similarity and ceiling; mean similarities before best ones, the best-recovered
     system first."""
-    gaps = {(g.of, g.split, g.judge): g for g in part.of(STUDY, metric="gap_to_ceiling")}
-    values = {(g.metric, g.judge): g for g in part.of(STUDY)}
-    base = str(_scale(part).get("zero") or "base")
+    gaps = {(g.of, g.split, g.judge): g for g in page.of(STUDY, metric="gap_to_ceiling")}
+    values = {(g.metric, g.judge): g for g in page.of(STUDY)}
+    base = str(_scale(page).get("zero") or "base")
     charted = []
-    for g in part.of(STUDY, metric="portion"):
+    for g in page.of(STUDY, metric="portion"):
         ceiling = (g.split or "").removeprefix(CEILING)
         gap = gaps.get((g.of, g.split, g.judge))
         lines = [
@@ -96,40 +96,40 @@ def recovered(part: PageContext) -> list[Chart]:
     return sorted(charted, key=lambda c: c.best)
 
 
-def band(part: PageContext) -> tuple[float, float] | None:
+def band(page: PageContext) -> tuple[float, float] | None:
     """The margin around the ceiling on the scale, where it is a share of it."""
-    share = _scale(part).get("margin_share")
+    share = _scale(page).get("margin_share")
     return (1 - share, 1 + share) if isinstance(share, float) and 0 < share < 1 else None
 
 
-def _scale(part: PageContext) -> dict[str, Any]:
+def _scale(page: PageContext) -> dict[str, Any]:
     """The scale in run.json, which may hold anything."""
-    scale = part.study.run.get("scale")
+    scale = page.study.run.get("scale")
     return scale if isinstance(scale, dict) else {}
 
 
-def others(part: PageContext) -> Sequence[tables.Group]:
-    return [g for g in part.of(STUDY) if g.metric not in ("portion", "gap_to_ceiling")]
+def others(page: PageContext) -> Sequence[tables.Group]:
+    return [g for g in page.of(STUDY) if g.metric not in ("portion", "gap_to_ceiling")]
 
 
-def dropped(part: PageContext) -> list[tuple[str, str]]:
+def dropped(page: PageContext) -> list[tuple[str, str]]:
     """(system, the examples left out of its prompts)."""
-    rows = [r for g in part.of(STUDY, metric="examples") for r in g.systems.values()]
+    rows = [r for g in page.of(STUDY, metric="examples") for r in g.systems.values()]
     facts = {r.system: facts_of(r) for r in rows}
     return [(system, words.dropped(f)) for system, f in facts.items() if f.get("dropped")]
 
 
-def _render(part: PageContext) -> Markup:
-    charted = recovered(part)
-    return part.template(
+def _render(page: PageContext) -> Markup:
+    charted = recovered(page)
+    return page.template(
         "page.html.j2",
         package=__package__,
         charted=[c for c in charted if not c.best],
         best=[c for c in charted if c.best],
-        portions=part.of(STUDY, metric="portion") + part.of(STUDY, metric="gap_to_ceiling"),
-        others=others(part),
-        band=band(part),
-        dropped=dropped(part),
+        portions=page.of(STUDY, metric="portion") + page.of(STUDY, metric="gap_to_ceiling"),
+        others=others(page),
+        band=band(page),
+        dropped=dropped(page),
     )
 
 
@@ -137,7 +137,7 @@ SECTION = Section(
     "recovery",
     "Recovery in context",
     "Recovery",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=70,

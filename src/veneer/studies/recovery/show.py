@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from veneer.terminal.tables import cell, digits, print_table
+from veneer.terminal.tables import cell, digits, plain_console, print_table
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Measurement, Results
@@ -26,13 +26,12 @@ Places = Sequence["Measurement | None"]
 def show(results: Results, teacher: str) -> None:
     """One row per system: similarity and best of each measure, where it stands between base and
     ceiling, and the verdict. Reasons for what is undefined stand below."""
-    from rich.console import Console
     from rich.table import Table
 
     rows = {
         (r.metric, r.of, r.system): r for r in results if r.split in (None, f"ceiling:{teacher}")
     }
-    console = Console(highlight=False, markup=False)
+    console = plain_console()
     reasons: dict[str, None] = {}
     for metric in dict.fromkeys(m for m, _, _ in rows if m.endswith(SUFFIX)):
         measure = metric.removesuffix(SUFFIX)
@@ -50,9 +49,9 @@ def show(results: Results, teacher: str) -> None:
                 reasons[f"{measure}, {system}: {_why(line)}"] = None
         print_table(console, table)
         console.print()
-    console.print(LEGEND, soft_wrap=True)
+    console.print(LEGEND)
     for reason in reasons:
-        console.print(f"undefined: {reason}", soft_wrap=True, markup=False)
+        console.print(f"undefined: {reason}", markup=False)
 
 
 def _places(

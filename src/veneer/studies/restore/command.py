@@ -213,16 +213,19 @@ def show(results: Results) -> None:
     from veneer.report.discernment import discernment
     from veneer.studies.restore.folders_0_1 import facts_of
     from veneer.terminal.show import figure
+    from veneer.terminal.tables import plain_console
+
+    console = plain_console()
 
     chosen = {
         row.system: facts_of(row)["candidate"]
         for row in results.where(study="restore", metric="chosen")
     }
     for row in results.where(study="restore", metric="restored"):
-        print(f"{row.system} ({chosen.get(row.system, row.system)}): {row.note}")
+        console.print(f"{row.system} ({chosen.get(row.system, row.system)}): {row.note}")
     contrast = discernment(results)
     if contrast is not None:
-        print(
+        console.print(
             f"discernment, AUROC on {contrast.task} (0.50 tells nothing): "
             + ", ".join(f"{name} {figure(row)}" for name, row in contrast.systems.items())
         )

@@ -31,7 +31,7 @@ def opening(verdicts: Sequence[Measurement]) -> str:
     whole = "" if aligned is None else f", the aligned model {aligned}"
     return (
         f"The compromised model refuses {before} of {best.n} harmful prompts{whole}; with the "
-        f"method {best.system} it refuses {after}."
+        f"method “{best.system}” it refuses {after}."
     )
 
 

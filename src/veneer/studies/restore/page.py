@@ -65,9 +65,9 @@ class VerdictLine:
         return kinds.get(facts_of(self.verdict)["verdict"], "no")
 
 
-def verdict_lines(part: PageContext) -> list[VerdictLine]:
+def verdict_lines(page: PageContext) -> list[VerdictLine]:
     """One line per method, restored ones first."""
-    rows = [r for r in part.study.rows if r.study == STUDY]
+    rows = [r for r in page.study.rows if r.study == STUDY]
 
     def one(system: str, metric: str, of: str | None = None) -> Measurement | None:
         return next(
@@ -80,7 +80,7 @@ def verdict_lines(part: PageContext) -> list[VerdictLine]:
         )
 
     lines = []
-    contrast = discernment(part.study.rows)
+    contrast = discernment(page.study.rows)
     for v in (r for r in rows if r.metric == "restored"):
         chosen = one(v.system, "chosen")
         settings = {} if chosen is None else facts_of(chosen)
@@ -114,11 +114,11 @@ def verdict_lines(part: PageContext) -> list[VerdictLine]:
     )
 
 
-def curves(part: PageContext) -> tuple[list[Curve], list[Point]]:
+def curves(page: PageContext) -> tuple[list[Curve], list[Point]]:
     """One curve per method, and the points of the references."""
     rows = {
         (r.system, r.metric): r
-        for r in part.study.rows
+        for r in page.study.rows
         if r.study == STUDY and r.split == "validation" and r.metric != "loss"
     }
     capability = next((m for _, m in rows if m not in BESIDE), None)
@@ -138,11 +138,11 @@ def curves(part: PageContext) -> tuple[list[Curve], list[Point]]:
 
     chosen = {
         r.system: facts_of(r)["candidate"]
-        for r in part.study.rows
+        for r in page.study.rows
         if r.study == STUDY and r.metric == "chosen"
     }
     points: dict[str, list[Point]] = {}
-    for r in part.study.rows:
+    for r in page.study.rows:
         if r.study != STUDY or r.metric != "loss" or r.of is None:
             continue
         facts = facts_of(r)
@@ -157,14 +157,14 @@ def curves(part: PageContext) -> tuple[list[Curve], list[Point]]:
     return [Curve(method, of_method) for method, of_method in points.items()], references
 
 
-def _readings(part: PageContext) -> list[tables.Group]:
-    return [g for g in part.of(STUDY) if g.metric in READING]
+def _readings(page: PageContext) -> list[tables.Group]:
+    return [g for g in page.of(STUDY) if g.metric in READING]
 
 
-def _render(part: PageContext) -> Markup:
-    drawn, references = curves(part)
-    lines = verdict_lines(part)
-    rows = part.of(STUDY)
+def _render(page: PageContext) -> Markup:
+    drawn, references = curves(page)
+    lines = verdict_lines(page)
+    rows = page.of(STUDY)
     rules = (
         rule_text(facts_of(r)["rule"])
         for g in rows
@@ -173,13 +173,13 @@ def _render(part: PageContext) -> Markup:
     )
     lost = (facts_of(r) for g in rows if g.metric == "lost_refusals" for r in g.systems.values())
     remarks = filter(None, map(lost_remark, lost))
-    readings = _readings(part)
+    readings = _readings(page)
     shown = {id(g) for g in readings}
-    return part.template(
+    return page.template(
         "page.html.j2",
         package=__package__,
         lines=lines,
-        discernment=discernment(part.study.rows),
+        discernment=discernment(page.study.rows),
         curves=drawn,
         references=references,
         draw=draw,
@@ -200,10 +200,10 @@ def _render(part: PageContext) -> Markup:
     )
 
 
-def _finding(part: PageContext) -> Markup:
+def _finding(page: PageContext) -> Markup:
     """What the best method restores, and each verdict with its methods."""
     methods: dict[str, list[Markup]] = {}
-    lines = verdict_lines(part)
+    lines = verdict_lines(page)
     for line in lines:
         methods.setdefault(line.word, []).append(escape(words.name(line.method)))
     texts = [
@@ -219,9 +219,9 @@ def _finding(part: PageContext) -> Markup:
     return Markup("{} {}").format(visible(first, 400), verdicts) if first else verdicts
 
 
-def _next_step(part: PageContext) -> NextStep | None:
-    verdicts = [line.verdict for line in verdict_lines(part)]
-    command = next_step(part.study.run, verdicts, part.study.path)
+def _next_step(page: PageContext) -> NextStep | None:
+    verdicts = [line.verdict for line in verdict_lines(page)]
+    command = next_step(page.study.run, verdicts, page.study.path)
     why = "compare the restored checkpoint with the aligned model"
     return NextStep(why, command) if command else None
 
@@ -230,7 +230,7 @@ SECTION = Section(
     "restore",
     "Restored?",
     "Restored",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=30,

@@ -152,8 +152,8 @@ def capability_text(capability: Facts) -> str:
 
 
 def settings_text(alpha: str | None, rank: int | None) -> str:
-    """The chosen settings of a method: "1, rank 4"."""
-    texts = [] if alpha is None else [alpha]
+    """The chosen settings of a method: "alpha 1, rank 4"."""
+    texts = [] if alpha is None else [f"alpha {alpha}"]
     texts += [] if rank is None else [f"rank {rank}"]
     return ", ".join(texts) or "as it is"
 

@@ -37,9 +37,9 @@ class MeasuredTask:
     portions: tables.Group | None
 
 
-def measured_tasks(part: PageContext) -> list[MeasuredTask]:
-    heads = first_headlines(part.study.rows)
-    measured = part.of("measure")
+def measured_tasks(page: PageContext) -> list[MeasuredTask]:
+    heads = first_headlines(page.study.rows)
+    measured = page.of("measure")
     portions = {
         (g.task, g.of, g.judge): g for g in measured if g.metric == "portion" and g.split == "test"
     }
@@ -50,20 +50,20 @@ def measured_tasks(part: PageContext) -> list[MeasuredTask]:
     ]
 
 
-def whole(part: PageContext, metric: str, split: str) -> dict[str, Measurement]:
+def whole(page: PageContext, metric: str, split: str) -> dict[str, Measurement]:
     """system -> its figure over all tasks."""
     groups = (
         g
-        for g in part.of(STUDY, metric=metric)
+        for g in page.of(STUDY, metric=metric)
         if g.task == "joint" and g.split == split and g.position is None
     )
     return next((g.systems for g in groups), {})
 
 
-def leading(part: PageContext) -> list[str]:
+def leading(page: PageContext) -> list[str]:
     """The shifted systems of the charts: the one that was chosen, and of the other kind (constant
     or fading) the nearest to the aligned model on the select part."""
-    rows = whole(part, "kl", "select").values()
+    rows = whole(page, "kl", "select").values()
     shifted = sorted(
         (r for r in rows if r.identity.kind == SHIFTED), key=lambda row: row.value or 0.0
     )
@@ -74,13 +74,13 @@ def leading(part: PageContext) -> list[str]:
     return [row.system for row in kinds if row is not None]
 
 
-def curves(part: PageContext) -> list[Curves]:
+def curves(page: PageContext) -> list[Curves]:
     """KL by position, one chart per task, all tasks together first; of the shifted systems those of
     `leading`, the table has all."""
     charts: dict[str, Curves] = {}
-    keep = {"base", "baked", "veneer", *leading(part)}
-    floor = whole(part, "kl", "noise").get("aligned")
-    for g in part.of(STUDY, metric="kl"):
+    keep = {"base", "baked", "veneer", *leading(page)}
+    floor = whole(page, "kl", "noise").get("aligned")
+    for g in page.of(STUDY, metric="kl"):
         if g.position:
             chart = charts.setdefault(g.task, Curves(g.task, g.split))
             chart.groups.append(g)
@@ -92,7 +92,7 @@ def curves(part: PageContext) -> list[Curves]:
             chart.series["aligned"] = [_at(floor, g) for g in chart.groups]
         early = (
             g
-            for g in part.of(STUDY, metric="early_kl_share")
+            for g in page.of(STUDY, metric="early_kl_share")
             if g.task == chart.task and "base" in g.systems
         )
         chart.early = next(early, None)
@@ -104,9 +104,9 @@ def _at(floor: Measurement, group: tables.Group) -> Measurement:
     return replace(floor, position=group.position)
 
 
-def choice(part: PageContext) -> dict[str, Any] | None:
+def choice(page: PageContext) -> dict[str, Any] | None:
     """The choice of alpha in run.json; nothing about it is assumed."""
-    facts = part.study.run.get("choice")
+    facts = page.study.run.get("choice")
     if not isinstance(facts, dict) or not isinstance(facts.get("system"), str):
         return None
     return {
@@ -116,10 +116,10 @@ def choice(part: PageContext) -> dict[str, Any] | None:
     }
 
 
-def _render(part: PageContext) -> Markup:
-    tasks = measured_tasks(part)
+def _render(page: PageContext) -> Markup:
+    tasks = measured_tasks(page)
     columns = {
-        metric: whole(part, metric, split)
+        metric: whole(page, metric, split)
         for metric, split in (
             ("kl", "report"),
             ("time_ratio", "timing"),
@@ -130,28 +130,28 @@ def _render(part: PageContext) -> Markup:
     for rows in columns.values():
         identities |= {s: r.identity for s, r in rows.items() if s not in identities}
     systems = order(identities)
-    drawn_positions = curves(part)
-    rest = [g for g in part.of(STUDY) if g.position is None]
-    return part.template(
+    drawn_positions = curves(page)
+    rest = [g for g in page.of(STUDY) if g.position is None]
+    return page.template(
         "page.html.j2",
         package=__package__,
         tasks=tasks,
         systems=systems,
         columns={metric: rows for metric, rows in columns.items() if rows},
-        choice=choice(part),
-        fairness=[visible(s, 400) for s in fairness(part.study.run.get("fairness"))],
-        sweeps=[(t, sweep(t.values, part.anchor)) for t in tasks if drawn(t.values)],
-        positions=part.template("position.html.j2", curves=drawn_positions, rest=[]),
+        choice=choice(page),
+        fairness=[visible(s, 400) for s in fairness(page.study.run.get("fairness"))],
+        sweeps=[(t, sweep(t.values, page.anchor)) for t in tasks if drawn(t.values)],
+        positions=page.template("position.html.j2", curves=drawn_positions, rest=[]),
         rest=rest,
-        descriptions=[(s, about) for s in systems if (about := part.about(s))],
-        families={s: part.family(s) for s in systems},
+        descriptions=[(s, about) for s in systems if (about := page.about(s))],
+        families={s: page.family(s) for s in systems},
     )
 
 
-def models(part: PageContext) -> list[tuple[str, str, str]]:
+def models(page: PageContext) -> list[tuple[str, str, str]]:
     """(role, its name on the page, the model's name) of every model of run.json: the small aligned
     model is no aligned version of the large base."""
-    pair = part.study.run.get("pair")
+    pair = page.study.run.get("pair")
     pair = pair if isinstance(pair, dict) else {}
     named = ((role, text, pair.get(key)) for key, role, text in MODELS)
     return [
@@ -161,21 +161,21 @@ def models(part: PageContext) -> list[tuple[str, str, str]]:
     ]
 
 
-def _finding(part: PageContext) -> Markup | None:
+def _finding(page: PageContext) -> Markup | None:
     """The portions of the chosen shifted system."""
-    groups = headline(part)
+    groups = headline(page)
     if not groups:
         return None
-    chosen = choice(part)
+    chosen = choice(page)
     gives = "The small model's veneer gives the large one"
-    return words.lead(groups, part.anchor, chosen["system"], gives) if chosen else Markup()
+    return words.lead(groups, page.anchor, chosen["system"], gives) if chosen else Markup()
 
 
 SECTION = Section(
     "transfer",
     "Transfer to a larger model",
     "Transfer",
-    lambda part: bool(part.of(STUDY)),
+    lambda page: bool(page.of(STUDY)),
     _render,
     (STUDY,),
     rank=20,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from veneer.terminal.show import figure
-from veneer.terminal.tables import print_table
+from veneer.terminal.tables import plain_console, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ def show(results: Results) -> None:
     """One row per system: its first headline on each task with the portion in brackets, its KL
     from the large aligned model, and what it costs beside the large base. A column that nothing
     fills is left out."""
-    from rich.console import Console
     from rich.table import Table
 
     from veneer.studies.transfer.order import first_headlines
@@ -77,8 +76,7 @@ def show(results: Results) -> None:
                 share = f" ({portion.value:.2f})"
             cells.append(figure(rows.get((task, metric, None, system))) + share)
         table.add_row(system, *cells, *(figure(whole.get((m, system))) for m in costs))
-    console = Console(highlight=False, markup=False)
-    console.width = max(console.width, 140)
+    console = plain_console()
     print_table(console, table)
     legend = "value [95 % interval]"
     if portions:

@@ -12,7 +12,7 @@ from veneer.report.charts import Scale, nice_ticks
 from veneer.report.marks import mark, system_class
 from veneer.report.tables import Group, identities
 from veneer.report.visible import visible
-from veneer.report.words import Anchor, figure, interval, name
+from veneer.report.words import Anchor, digits_of, figure, interval, name
 from veneer.studies.transfer.names import SHIFTED, constant_alpha
 from veneer.studies.transfer.order import order
 
@@ -128,7 +128,10 @@ def _mark(x: float, row: Measurement, y, anchor: Anchor) -> Markup:
         whisker = Markup('<line class="whisker" x1="{x}%" x2="{x}%" y1="{}" y2="{}"/>').format(
             y(row.low), y(row.high), x=x
         )
-    title = f"{name(row.system)}: {figure(row.value)}, 95 % interval {interval(row)}, n = {row.n}"
+    title = (
+        f"{name(row.system)}: {figure(row.value, digits_of(row))}, 95 % interval {interval(row)}, "
+        f"n = {row.n}"
+    )
     return Markup('<a href="#{}" tabindex="-1" class="{}">{}{}<title>{}</title></a>').format(
         anchor(row),
         system_class(row.identity),

@@ -11,7 +11,7 @@ from veneer.studies.transfer.folders_0_1 import fairness_of_0_1, rule_of_0_1
 LOWEST_KL, BEST_HEADLINES, FIRST_ALPHA = "lowest_kl", "best_headlines", "first_alpha"
 RULES = {
     LOWEST_KL: (
-        "the lowest KL(large aligned || shifted) in nats a token on the select part of the train "
+        "the lowest KL(large aligned || shifted) in nats per token on the select part of the train "
         "prompts"
     ),
     BEST_HEADLINES: (

@@ -42,20 +42,20 @@ class SampleLine:
     texts: list[str]
 
 
-def taught_part(part: PageContext) -> Markup:
+def taught_part(page: PageContext) -> Markup:
     """The part of the page; empty where the audit did not ask."""
-    sentences = taught_sentences(part.study.rows)
-    strengths, samples = shown_samples(part.study.run)
+    sentences = taught_sentences(page.study.rows)
+    strengths, samples = shown_samples(page.study.run)
     directions = [
         (g.first, *(_texts(g.first.fact(side)) for side in ("raised", "lowered")))
-        for g in part.of(STUDY, metric="direction_share")
+        for g in page.of(STUDY, metric="direction_share")
         if g.task == HEAD_CHANGE
     ]
     if not (sentences or samples or directions):
         return Markup("")
-    tokens = {direction: token_lines(part.study.rows, task) for direction, task in TASKS.items()}
+    tokens = {direction: token_lines(page.study.rows, task) for direction, task in TASKS.items()}
     high = max([line.share.high or 0.0 for lines in tokens.values() for line in lines] + [1e-6])
-    return part.template(
+    return page.template(
         "taught.html.j2",
         package=__package__,
         sentences=sentences,
@@ -64,12 +64,12 @@ def taught_part(part: PageContext) -> Markup:
         scale=charts.Scale(0.0, high * 1.02),
         sign=token_sign,
         topics=[
-            (g.first, _texts(g.first.fact("tokens"))) for g in part.of(STUDY, metric="topic_share")
+            (g.first, _texts(g.first.fact("tokens"))) for g in page.of(STUDY, metric="topic_share")
         ],
         directions=directions,
         strengths=strengths,
         samples=samples,
-        words=[g for g in part.of(STUDY, metric="word_share") if g.task == SAMPLES],
+        words=[g for g in page.of(STUDY, metric="word_share") if g.task == SAMPLES],
     )
 
 
