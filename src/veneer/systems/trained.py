@@ -44,7 +44,7 @@ def trained_before(path: Path, record: Mapping[str, Any]) -> bool:
     if not folder.exists():
         return False
     stored = read_json(path, "the record of a model that a study trained")
-    stored = found if isinstance(found, dict) else {}
+    stored = stored if isinstance(stored, dict) else {}
     check_unchanged(folder, stored.get(COMPUTATION), record[COMPUTATION])
     compared = record.keys() - {COMPUTATION, *({LEARNED} - stored.keys())}
     if any(stored.get(name) != record[name] for name in compared):

@@ -45,7 +45,7 @@ def test_audit_on_the_lab(veneer, out):
     assert (
         'id="s1-audit"' in page
         and "How far has a fine-tuned model" in page
-        and "Surface moved, layers" in page
+        and "Surface moved, carried by the layers" in page
     )
     assert (
         page.count('<rect class="bar-MLP') == 4
