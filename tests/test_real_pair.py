@@ -22,7 +22,7 @@ DECLINES = re.compile(
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory, real_pair, data):
-    """A run of 16 prompts of two tasks; the answers to 3 of each stand in the page."""
+    """A run of 16 prompts of two tasks; the answers to one of each stand in the page."""
     out = tmp_path_factory.mktemp("real") / "run"
     options = [
         "--tasks",
@@ -36,7 +36,7 @@ def study(tmp_path_factory, real_pair, data):
     pair = ["--base", str(real_pair / "base"), "--aligned", aligned(real_pair)]
 
     def few_shown(load, tasks, out, config, **words):
-        return whole(load, tasks, out, replace(config, shown=3), **words)
+        return whole(load, tasks, out, replace(config, shown=1), **words)
 
     whole = portion.study
     threads = torch.get_num_threads()

@@ -384,13 +384,16 @@ def bar(shares: Sequence[tuple[str, float]]) -> Markup:
     )
 
 
-def nice_ticks(high: float, count: int = 5) -> list[float]:
-    """Round values from 0 to about `high`."""
-    if high <= 0:
+def nice_ticks(high: float, count: int = 5, low: float = 0.0) -> list[float]:
+    """Round values around 0, from about `low` to about `high`; 0 is one of them."""
+    high, low = max(high, 0.0), min(low, 0.0)
+    width = high - low
+    if width <= 0:
         return [0.0, 1.0]
-    step = 10 ** math.floor(math.log10(high / count))
-    step *= next(m for m in (1, 2, 5, 10) if step * m * count >= high * 0.999)
-    return [round(i * step, 10) for i in range(math.ceil(high / step - 1e-9) + 1)]
+    step = 10 ** math.floor(math.log10(width / count))
+    step *= next(m for m in (1, 2, 5, 10) if step * m * count >= width * 0.999)
+    first, last = math.ceil(low / step - 1e-9), math.ceil(high / step - 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
 
 
 def _vertical(series: dict[str, list[Measurement]], log: bool):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from veneer.foundation.results import Measurement
-from veneer.report.charts import Scale
+from veneer.report.charts import Scale, nice_ticks
 from veneer.report.page_context import PageContext
 from veneer.report.sections import all_sections
 from veneer.studies.diversity.page import SECTION, decompositions, filter_lines, step
@@ -101,3 +101,9 @@ def test_section(tmp_path):
     assert "<b>x" not in page and "quality control" in page and "own other answers" in page
     anchors = {context.anchor(r) for r in context.study.rows}
     assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
+
+
+def test_an_axis_has_ticks_on_both_sides_of_0():
+    assert nice_ticks(0.53, 4, -0.62) == [-0.5, 0.0, 0.5, 1.0]
+    assert nice_ticks(0.0, 4, -0.62) == [-0.6, -0.4, -0.2, 0.0]
+    assert nice_ticks(0.53, 4) == [0.0, 0.2, 0.4, 0.6] and nice_ticks(0.0) == [0.0, 1.0]
