@@ -103,6 +103,20 @@ def test_section(tmp_path):
     assert set(re.findall(r'href="#([^"]+)"', page)) <= anchors
 
 
+def test_the_lead_says_which_diversity_drops(tmp_path):
+    lead = SECTION.finding(part(tmp_path))
+    assert lead.striptags() == (
+        "Lexical diversity drops from base to aligned by 0.30 (0.20 to 0.40, n = 9 prompts)."
+    )
+    kinds = ("lexical_diversity", "semantic_diversity")
+    rows = [row("decomposition_drop", 0.05, split="all answers", of=kind) for kind in kinds]
+    assert SECTION.finding(part(tmp_path, rows)) == (
+        "Lexical diversity and semantic diversity: whether diversity drops from base to aligned is "
+        "not determined: the drop has an interval that holds 0."
+    )
+    assert SECTION.finding(part(tmp_path, OTHER)) is None
+
+
 def test_an_axis_has_ticks_on_both_sides_of_0():
     assert nice_ticks(0.53, 4, -0.62) == [-0.5, 0.0, 0.5, 1.0]
     assert nice_ticks(0.0, 4, -0.62) == [-0.6, -0.4, -0.2, 0.0]

@@ -12,7 +12,7 @@ from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.report.render import render
 from veneer.studies.recovery.compare import Entry, compare
-from veneer.studies.recovery.page import band, dropped, recovered
+from veneer.studies.recovery.page import SECTION, band, dropped, recovered
 from veneer.studies.recovery.rows import answer_rows, example_rows, rows
 from veneer.studies.recovery.similarity import Lexical
 
@@ -60,6 +60,12 @@ def folder(tmp_path_factory):
         json.dumps({"scale": {"zero": "base", "margin_share": 0.1}, "finished": True})
     )
     return out
+
+
+def test_the_lead_names_the_highest_system_that_saw_no_test_answer(folder):
+    lead = SECTION.finding(PageContext(load(folder)))
+    assert lead.startswith("&lt;script&gt;") and "n = 20) by lexical similarity" in lead
+    assert lead.endswith("The test of equivalence with the ceiling says: equivalent.")
 
 
 def test_charts_have_lines_verdicts_and_ends(folder):

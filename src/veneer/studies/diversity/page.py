@@ -15,7 +15,7 @@ from veneer.report.section import Section
 from veneer.report.systems import order
 from veneer.report.words import digits_of, figure, interval, name
 from veneer.studies.diversity.decompose import REPEATED
-from veneer.studies.diversity.settings import ASPECTS
+from veneer.studies.diversity.settings import ALL_ANSWERS, ASPECTS
 from veneer.studies.diversity.words import drop_remark
 
 STUDY = "diversity"
@@ -92,7 +92,7 @@ def decompositions(page: PageContext) -> list[Steps]:
                 [(t, rows[of, split, t]) for t in REPEATED if (of, split, t) in rows],
             )
         )
-    return sorted(steps, key=lambda s: (s.of, s.split == "all answers"))
+    return sorted(steps, key=lambda s: (s.of, s.split == ALL_ANSWERS))
 
 
 def step(term: str, row: Measurement, start: float, scale: charts.Scale) -> Markup:
@@ -223,6 +223,27 @@ def _render(page: PageContext) -> Markup:
     )
 
 
+def _finding(page: PageContext) -> Markup | None:
+    """Whether each kind of diversity drops, over all answers; None without a decomposition."""
+    sentences = []
+    open_kinds: dict[str, list[str]] = {}
+    for steps in decompositions(page):
+        if steps.split != ALL_ANSWERS:
+            continue
+        drop, kind = steps.drop, name(steps.of)
+        if steps.remark is not None:
+            open_kinds.setdefault(steps.remark, []).append(kind)
+            continue
+        sentences.append(
+            Markup("{} drops from base to aligned by {} ({}, n = {} prompts).").format(
+                kind.capitalize(), page.link(drop, 2), interval(drop, 2), drop.n
+            )
+        )
+    for remark, kinds in open_kinds.items():
+        sentences.append(Markup("{}: {}.").format(" and ".join(kinds).capitalize(), remark))
+    return Markup(" ").join(sentences) or None
+
+
 SECTION = Section(
     "diversity",
     "Diversity",
@@ -233,4 +254,5 @@ SECTION = Section(
     rank=60,
     package=__package__,
     question="Do aligned answers vary less than base's?",
+    finding=_finding,
 )

@@ -31,6 +31,7 @@ from veneer.studies.diversity.decompose import (
 )
 from veneer.studies.diversity.judged import LEAST, keep
 from veneer.studies.diversity.rows_own import STUDY, Vectors
+from veneer.studies.diversity.settings import ALL_ANSWERS
 from veneer.studies.diversity.text_measures import Remembering, cosine_matrix, mean_distance
 
 
@@ -184,7 +185,7 @@ def decomposition_rows(
             cosines.append(PromptCosines(*(_mean_cosine(x) for x in (b, b[good], a))))
     if not sets:
         return
-    split = "all answers" if j is None else material.least(threshold or 0)
+    split = ALL_ANSWERS if j is None else material.least(threshold or 0)
     judge = None if j is None else j.judge
     yield from _terms(
         material, decompose(sets, seed=seed), "lexical_diversity", "1 - Jaccard", split, judge
@@ -210,7 +211,7 @@ def _terms(
     judge: str | None,
 ) -> Iterator[Measurement]:
     for term, e in decomposition.terms.items():
-        if term == "quality_control" and split == "all answers":
+        if term == "quality_control" and split == ALL_ANSWERS:
             continue
         facts = {}
         if decomposition.capped and term in ("aggregation", "rest", "united"):

@@ -9,6 +9,7 @@ from veneer.foundation.errors import InputError, SettingError
 from veneer.foundation.settings import Option, check_least
 
 ASPECTS = ("helpfulness", "clarity", "factuality", "depth", "engagement")
+ALL_ANSWERS = "all answers"  # split of the rows on answers of every quality
 RECORDED = ("samples", "temperature", "max_new_tokens", "batch_size", "threshold", "seed")
 
 

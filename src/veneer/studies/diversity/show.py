@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from veneer.studies.diversity.settings import ASPECTS
+from veneer.studies.diversity.settings import ALL_ANSWERS, ASPECTS
 from veneer.studies.diversity.words import drop_remark
 from veneer.terminal.tables import cell, digits, plain_console, print_table
 
@@ -173,6 +173,6 @@ def _terms(console: Console, results: Results) -> None:
 
 def _no_term(term: str, split: str | None) -> str:
     """Why a term has no figure."""
-    if term == "quality_control" and split == "all answers":
+    if term == "quality_control" and split == ALL_ANSWERS:
         return "not filtered"
     return "words only" if term.endswith("_repeated") else "-"

@@ -13,6 +13,8 @@ from veneer.foundation.results import Measurement
 from veneer.report import charts, tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
+from veneer.report.visible import visible
+from veneer.report.words import interval, name
 from veneer.studies.recovery import words
 from veneer.studies.recovery.folders_0_1 import facts_of
 
@@ -133,6 +135,26 @@ def _render(page: PageContext) -> Markup:
     )
 
 
+def _finding(page: PageContext) -> Markup | None:
+    """The highest place on the first scale, among systems that have seen no test answer."""
+    chart = next((c for c in recovered(page) if not c.best), None)
+    lines = [] if chart is None else chart.lines
+    line = next((x for x in lines if x.row.value is not None and not x.oracle), None)
+    if chart is None or line is None:
+        return None
+    row = line.row
+    place = Markup(
+        "{} has the highest place from base (0) to the ceiling (1): {} ({}, n = {}) by {}."
+    ).format(
+        visible(row.system, 60), page.link(row, 2), interval(row, 2), row.n, name(chart.group.of)
+    )
+    if not line.verdict:
+        return place
+    return place + Markup(" The test of equivalence with the ceiling says: {}.").format(
+        visible(line.verdict, 60)
+    )
+
+
 SECTION = Section(
     "recovery",
     "Recovery in context",
@@ -142,5 +164,6 @@ SECTION = Section(
     (STUDY,),
     rank=70,
     question="Does base recover the aligned answers in context?",
+    finding=_finding,
     package=__package__,
 )
