@@ -14,14 +14,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
-from veneer.report.marks import (
-    line_classes,
-    linear_top,
-    mark,
-    sign,
-    squashing,
-    system_class,
-)
+from veneer.report.marks import line_classes, linear_top, mark, sign, squashing, system_class
 from veneer.report.systems import family, order
 from veneer.report.words import Anchor, figure, interval, name, position
 
