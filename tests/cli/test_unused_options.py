@@ -20,6 +20,8 @@ RECOVER = "recover --teacher answers.jsonl --responses base=answers.jsonl"
 CASES = [
     (f"run {PAIR} --tasks lab-sums --aligned-plain", "--system hi", "--aligned-plain"),
     (f"run {PAIR} --tasks lab-sums --published", "--max-new-tokens 64", "with --published"),
+    (f"run {PAIR} --tasks lab-sums", "--workers 4", "without --engine ray"),
+    ("extract nowhere", "--workers 4", "without --engine ray"),
     (f"depth {PAIR} --aligned-plain", "--system hi", "--aligned-plain"),
     (f"{AUDIT} --plain", "--system hi", "--plain"),
     (CAPTURE, "--format json", "without --responses"),
