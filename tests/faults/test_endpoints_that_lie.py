@@ -10,8 +10,10 @@ import time
 
 import pytest
 
+import endpoint_requests
+from endpoint_requests import ask
 from faulty_server import Call, completion, serving
-from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
+from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.transport import Failure, Transport
 from veneer.foundation.errors import VeneerError
 
@@ -105,18 +107,7 @@ ODD = {
 
 
 def config(url: str, **words) -> EndpointConfig:
-    quick = {
-        "first_wait": 0.01,
-        "longest_wait": 0.02,
-        "timeout": 1.0,
-        "key_env": "VENEER_TEST_KEY",
-        "retries": 1,
-    }
-    return EndpointConfig(url, "stand-in", **{**quick, **words})
-
-
-def requests(text: str) -> list[ChatRequest]:
-    return [ChatRequest(({"role": "user", "content": text},), {"temperature": 0})]
+    return endpoint_requests.config(url, **{"timeout": 1.0, "retries": 1, **words})
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +123,7 @@ def test_a_lie_is_gone_over_or_is_an_error_in_time(name, tally):
     with tally.fault("endpoint that lies"), serving(answer) as server:
         started = time.monotonic()
         try:
-            (reply,) = Endpoint(config(server.url)).chat_many(requests("a"))
+            (reply,) = Endpoint(config(server.url)).chat_many(ask("a"))
         except VeneerError as error:
             assert KEY not in str(error) and "\n" not in str(error) and len(str(error)) < 1000
         else:
@@ -147,7 +138,7 @@ def test_what_is_merely_odd_is_read(name, tally):
         serving(lambda c: c.raw(json.dumps(ODD[name]).encode())) as server,
     ):
         endpoint = Endpoint(config(server.url, price_in=1.0, price_out=1.0, timeout=20.0))
-        (reply,) = endpoint.chat_many(requests("a"))
+        (reply,) = endpoint.chat_many(ask("a"))
         assert (
             reply.text == "true"
             and 0 <= reply.prompt_tokens < 10**12
@@ -165,7 +156,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(status, tally):
             serving(lambda c: c.raw(b"", status, Location=there)) as server,
         ):
             try:
-                Endpoint(config(server.url, retries=0)).chat_many(requests("a"))
+                Endpoint(config(server.url, retries=0)).chat_many(ask("a"))
             except VeneerError as error:
                 assert KEY not in str(error)
             assert server.headers and f"Bearer {KEY}" == server.headers[0]["authorization"]
@@ -180,7 +171,7 @@ def test_a_key_that_is_said_back_is_not_kept(tmp_path, tally):
         tally.fault(fault),
         serving(lambda c: c.say(f"you said {c.handler.headers['authorization']}")) as server,
     ):
-        (reply,) = Endpoint(config(server.url, cache=kept)).chat_many(requests("a"))
+        (reply,) = Endpoint(config(server.url, cache=kept)).chat_many(ask("a"))
         assert reply.text == "you said Bearer ***" and KEY not in kept.read_text()
     with tally.fault(fault), serving(lambda c: c.error(400, f"bad {KEY}")) as server:
         with pytest.raises(Failure) as caught:

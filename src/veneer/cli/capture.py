@@ -214,8 +214,7 @@ class CaptureCommand:
 
         self.teachers.check(self.templates, self.engine)
         self.method.config()  # a number out of range is named first
-        if self.engine != "ray":
-            refuse_unused(self.workers, "without --engine ray")
+        self.workers.check_engine(self.engine)
         if self.teachers.responses is not None:
             refuse_unused(self.method, "with --responses", "temperature", "top_p")
             refuse_unused(self.templates, "with --responses", "aligned_plain")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 
 DEATHS = 3  # of successive workers on one piece of work, before it is given up
 PATIENCE = 120.0  # seconds to wait for a worker to find a place while none is at work
@@ -37,6 +37,11 @@ class RayConfig:
                 f"found {self.workers} workers with {self.cpus} CPUs and {self.gpus:g} GPUs each; "
                 "expected 1 or more workers and CPUs"
             )
+
+    def check_engine(self, engine: str) -> None:
+        """Raise SettingError for a setting of workers that another engine than Ray would ignore."""
+        if engine != "ray":
+            refuse_unused(self, "without --engine ray")
 
 
 def need_ray() -> Any:

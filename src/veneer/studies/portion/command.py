@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from veneer.foundation.settings import Option, refuse_unused
+from veneer.foundation.settings import Option
 from veneer.foundation.threads import AUTO
 from veneer.head.config import ExtractConfig
 from veneer.judges.config import JudgeConfig
@@ -126,8 +126,7 @@ class RunCommand:
         from veneer.studies.portion.baselines import trains_lora
         from veneer.studies.portion.study import study
 
-        if self.engine != "ray":
-            refuse_unused(self.workers, "without --engine ray")
+        self.workers.check_engine(self.engine)
         if trains_lora(self.method.baselines):
             self.machine.refuse_split("a LoRA among the baselines")
         given = self.templates.given
@@ -266,8 +265,7 @@ class ExtractCommand:
     def run(self) -> None:
         from veneer.scale.extraction import chosen_engine, holders
 
-        if self.engine != "ray":
-            refuse_unused(self.workers, "without --engine ray")
+        self.workers.check_engine(self.engine)
         engine = chosen_engine(self.engine)
         with holders(
             engine, self.capture, self.method, device=self.device, ray=self.workers
