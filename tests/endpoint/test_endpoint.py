@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from endpoint_requests import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from endpoint_requests import ask
 from faulty_server import Call, completion, serving
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
 from veneer.endpoint.backoff import wait

@@ -8,8 +8,8 @@ from email.utils import formatdate
 
 import pytest
 from bodies import FILTERED, INSIDE, LONG, PASSING, REPORTED
-from endpoint_requests import ask, config
 
+from endpoint_requests import ask, config
 from faulty_server import Call, serving
 from veneer.endpoint import Endpoint, EndpointConfig
 from veneer.endpoint.backoff import LONGEST_WAIT, requested_seconds

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from endpoint_requests import ask, config
 
+from endpoint_requests import ask, config
 from faulty_server import Call, completion, serving
 from veneer.endpoint import Endpoint
 from veneer.endpoint.cache import Cache
