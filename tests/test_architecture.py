@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import version
@@ -87,6 +87,11 @@ def imports(source: str, module: str) -> tuple[tuple[str, bool], ...]:
     return tuple(walk(tree(source), False))
 
 
+@cache
+def source_of(module: str) -> str:
+    return MODULES[module].read_text(encoding="utf-8")
+
+
 def part(module: str) -> str:
     return module.split(".")[0]
 
@@ -139,15 +144,20 @@ def test_every_part_has_its_level():
     assert ROOT.name == "veneer" and len(MODULES) > 80
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_run_downwards(module):
-    source = MODULES[module].read_text(encoding="utf-8")
+def in_all(check: Callable[[str], list[str]], but: Callable[[str], bool] = lambda _: False) -> str:
+    """What a check finds in the sources of the modules, one line per module."""
+    faults = {m: check(source_of(m)) for m in MODULES if not but(m)}
+    return "\n".join(f"{m}: {'; '.join(places)}" for m, places in faults.items() if places)
+
+
+def test_imports_run_downwards():
     wrong = [
         f"{module} imports {name}: {why}"
-        for name, lazy in of_veneer(source, module)
+        for module in MODULES
+        for name, lazy in of_veneer(source_of(module), module)
         if (why := fault(module, name, lazy))
     ]
-    assert not wrong, "; ".join(wrong)
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize(
@@ -186,10 +196,8 @@ def test_no_import_runs_in_a_circle():
     """Modules imported at import time; a lazy import may close no circle between levels, which the
     rule above forbids."""
     graph = {}
-    for module, path in MODULES.items():
-        eager = [
-            name for name, lazy in of_veneer(path.read_text(encoding="utf-8"), module) if not lazy
-        ]
+    for module in MODULES:
+        eager = [name for name, lazy in of_veneer(source_of(module), module) if not lazy]
         graph[module] = (
             {_loaded(name) for name in eager} - {module} if module != "__init__" else set()
         )
@@ -201,19 +209,15 @@ def test_no_import_runs_in_a_circle():
 
 def test_head_and_capture_have_an_order():
     """Within their level too: head reads captures, capture knows no head."""
-    for module, path in MODULES.items():
+    for module in MODULES:
         if part(module) == "capture":
-            assert not [
-                n
-                for n, _ in of_veneer(path.read_text(encoding="utf-8"), module)
-                if part(n) == "head"
-            ], module
+            imported = [name for name, _ in of_veneer(source_of(module), module)]
+            assert "head" not in map(part, imported), module
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_module_is_long(module):
-    lines = len(MODULES[module].read_text(encoding="utf-8").splitlines())
-    assert lines <= LONGEST, f"{module} has {lines} lines"
+def test_no_module_is_long():
+    lines = {module: len(source_of(module).splitlines()) for module in MODULES}
+    assert not {module: n for module, n in lines.items() if n > LONGEST}
 
 
 def pickles(source: str) -> list[str]:
@@ -247,9 +251,8 @@ def pickles(source: str) -> list[str]:
     return uses
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_nothing_is_pickled(module):
-    assert not pickles(MODULES[module].read_text(encoding="utf-8"))
+def test_nothing_is_pickled():
+    assert not in_all(pickles)
 
 
 @pytest.mark.parametrize(
@@ -369,11 +372,8 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "note"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_text_is_taken_apart(module):
-    if module.endswith(READS_OLD_TEXTS):
-        return
-    assert texts_taken_apart(MODULES[module].read_text(encoding="utf-8")) == []
+def test_no_text_is_taken_apart():
+    assert not in_all(texts_taken_apart, but=lambda module: module.endswith(READS_OLD_TEXTS))
 
 
 @pytest.mark.parametrize(
@@ -410,18 +410,16 @@ def english_in_rows(source: str) -> list[str]:
     return sentences
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[-1] not in VIEWS])
-def test_results_are_data(module):
-    assert english_in_rows(MODULES[module].read_text(encoding="utf-8")) == []
+def test_results_are_data():
+    assert not in_all(english_in_rows, but=lambda module: module.split(".")[-1] in VIEWS)
 
 
 def test_only_the_runner_records_runs():
     """One place locks, records, resumes and renders; a study only measures."""
-    for module, path in MODULES.items():
-        source = path.read_text(encoding="utf-8")
+    for module in MODULES:
         calls = {
             n.func.id
-            for n in nodes(source)
+            for n in nodes(source_of(module))
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
         }
         if module not in ("studies.runner", "foundation.run_record"):
