@@ -38,11 +38,16 @@ class Runner:
     """Forks commands from one process that has imported everything (zygote.py); one at a time.
 
     environment: variables of that process, for what libraries read when they are imported; None
-    takes one away."""
+    takes one away. installed: a folder of packages that it finds beside its own."""
 
-    def __init__(self, environment: Mapping[str, str | None] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str | None] = MappingProxyType({}),
+        installed: Path | None = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="veneer-faults-"))
         places = [str(HERE), str(HERE / "faults"), os.environ.get("PYTHONPATH", "")]
+        places += [str(installed)] if installed else []
         variables = {
             **os.environ,
             "OMP_NUM_THREADS": "1",

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import veneer
+from forked import Runner
 from veneer.foundation.errors import InputError
 from veneer.foundation.registry import Registry
 from veneer.tasks.registry import TASKS
@@ -50,6 +52,14 @@ def site(tmp_path_factory) -> Path:
     return target
 
 
+@pytest.fixture(scope="module")
+def with_plugin(site) -> Iterator[Runner]:
+    """Commands where the plug-in is installed."""
+    runner = Runner(installed=site)
+    yield runner
+    runner.close()
+
+
 def call(*args: object, path: Path) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, with the packages in `path` installed."""
     source = Path(veneer.__file__).resolve().parents[1]
@@ -73,22 +83,22 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_the_task_is_listed(site):
-    listed = call("tasks", "--json", path=site)
-    assert (listed.returncode, listed.stderr) == (0, "")
-    (task,) = [row for row in json.loads(listed.stdout) if row["name"] == "favours"]
+def test_the_task_is_listed(with_plugin):
+    listed = with_plugin.run("tasks", "--json")
+    assert (listed.status, listed.err) == (0, "")
+    (task,) = [row for row in json.loads(listed.out) if row["name"] == "favours"]
     assert (task["train"], task["test"], task["judges"]) == (10, 10, ["courtesy"])
-    shown = call("tasks", "show", "favours", "-n", 1, path=site)
-    assert "Will you open the door?" in shown.stdout and "judge courtesy" in shown.stdout
+    shown = with_plugin.run("tasks", "show", "favours", "-n", 1)
+    assert "Will you open the door?" in shown.out and "judge courtesy" in shown.out
 
 
 @pytest.fixture(scope="module")
-def measured(site, tmp_path_factory) -> Path:
+def measured(with_plugin, tmp_path_factory) -> Path:
     """A study of the lab pair on the plug-in's task."""
     out = tmp_path_factory.mktemp("measured") / "run"
     options = ("--tasks", "favours", "--no-controls", "--max-new-tokens", 8, "--out", out)
-    done = call("run", *PAIR, *options, path=site)
-    assert done.returncode == 0, done.stderr
+    done = with_plugin.run("run", *PAIR, *options)
+    assert done.status == 0, done.err
     return out
 
 
@@ -105,11 +115,11 @@ def test_run_measures_the_task_with_the_judge(measured):
     assert "courtesy-words-1" in page and "favours" in page
 
 
-def test_the_study_has_a_command_and_a_section(site, measured, tmp_path):
+def test_the_study_has_a_command_and_a_section(with_plugin, measured, tmp_path):
     file, out = measured / "responses" / "favours.base.jsonl", tmp_path / "wordiness"
-    assert "wordiness Count the words of stored answers" in flat(call("--help", path=site).stdout)
-    done = call("wordiness", file, "--out", out, path=site)
-    assert done.returncode == 0, done.stderr
+    assert "wordiness Count the words of stored answers" in flat(with_plugin.run("--help").out)
+    done = with_plugin.run("wordiness", file, "--out", out)
+    assert done.status == 0, done.err
     (row,) = rows(out)
     counts = [len(json.loads(line)["text"].split()) for line in file.read_text().splitlines()]
     assert row["value"] == pytest.approx(sum(counts) / len(counts))
@@ -118,11 +128,11 @@ def test_the_study_has_a_command_and_a_section(site, measured, tmp_path):
     assert json.loads((out / "run.json").read_text())["finished"]
 
 
-def test_the_teacher_answers_a_capture(site, tmp_path):
+def test_the_teacher_answers_a_capture(with_plugin, tmp_path):
     out = tmp_path / "capture"
     options = ("--base", "lab:base", "--prompts", "favours", "--limit", 3, "--out", out)
-    done = call("capture", *options, "--teacher", "constant:Thank you, yes.", path=site)
-    assert done.returncode == 0, done.stderr
+    done = with_plugin.run("capture", *options, "--teacher", "constant:Thank you, yes.")
+    assert done.status == 0, done.err
     (responses,) = out.glob("responses-*.jsonl")
     texts = [json.loads(line)["text"] for line in responses.read_text().splitlines()]
     assert texts == ["Thank you, yes."] * 3
@@ -130,18 +140,18 @@ def test_the_teacher_answers_a_capture(site, tmp_path):
         json.loads((out / "run.json").read_text())["config"]["teacher"]
         == "constant:Thank you, yes."
     )
-    both = call("capture", *options, *PAIR[2:], "--teacher", "constant", path=site)
-    assert both.returncode == 2
-    assert "found --aligned and --teacher; expected one of --aligned, --responses" in both.stderr
+    both = with_plugin.run("capture", *options, *PAIR[2:], "--teacher", "constant")
+    assert both.status == 2
+    assert "found --aligned and --teacher; expected one of --aligned, --responses" in both.err
 
 
-def test_a_mistyped_name_suggests_the_nearest(site):
-    done = call("tasks", "show", "favour", path=site)
-    assert done.returncode == 2 and "did you mean 'favours'?" in done.stderr
+def test_a_mistyped_name_suggests_the_nearest(with_plugin):
+    done = with_plugin.run("tasks", "show", "favour")
+    assert done.status == 2 and "did you mean 'favours'?" in done.err
     options = ("--base", "lab:base", "--prompts", "favours", "--out", "nowhere", "--dry-run")
-    done = call("capture", *options, "--teacher", "constnat", path=site)
-    assert done.returncode == 2
-    assert "there is no teacher 'constnat'; did you mean 'constant'?" in done.stderr
+    done = with_plugin.run("capture", *options, "--teacher", "constnat")
+    assert done.status == 2
+    assert "there is no teacher 'constnat'; did you mean 'constant'?" in done.err
 
 
 def test_a_broken_package_breaks_nothing_else(tmp_path):
