@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from veneer import Prompt, make_task
@@ -10,6 +11,8 @@ from veneer.judges.config import JudgeConfig
 from veneer.judges.given import as_judge
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.judges.registry import judges_of
+from veneer.measures.behaviour import behaviour_rows, score
+from veneer.systems.responses import Response
 
 PROMPTS = [Prompt.from_text("0", "Say yes."), Prompt.from_text("1", "Say no.")]
 
@@ -67,6 +70,35 @@ def test_what_cannot_score_is_refused(scorer, sentence):
 def test_a_verdict_that_is_no_number_is_refused():
     with pytest.raises(InputError, match="the scorer m gave 'good'; expected a number"):
         as_judge(lambda answer: "good", "m").scores(PROMPTS, ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("scorer", "unit", "expected"),
+    [
+        (says_yes, None, "share"),
+        (lambda answer: np.bool_(answer == "yes"), None, "share"),
+        (lambda answer: len(answer), None, "points"),
+        (lambda answer: 0.5 * (answer == "yes"), None, "points"),
+        (lambda answer: len(answer), "characters", "characters"),
+        (lambda answer: 0.5, "share", "share"),
+    ],
+)
+def test_a_score_has_a_unit_that_is_true_of_it(scorer, unit, expected):
+    task = make_task("t", ["Say yes.", "Say no."], scorer, metric="m", unit=unit)
+    prompts = task.prompts("test")
+    answers = [
+        Response(p.id, 0, "x", "t", text, (1,), "stop", 0)
+        for p, text in zip(prompts, ("yes", "no"), strict=True)
+    ]
+    scored = score(task, prompts, answers, list(task.own_judges.values()))
+    rows = {r.metric: r for r in behaviour_rows(task, prompts, [scored])}
+    assert rows["m"].unit == expected and rows["empty_rate"].unit == "share"
+
+
+def test_a_score_outside_the_scale_of_its_unit_is_refused():
+    judge = as_judge(lambda answer: len(answer), "m", "share")
+    with pytest.raises(InputError, match="gave 3, and its unit is 'share'; expected 0 to 1"):
+        judge.scores(PROMPTS, ["yes", "no"])
 
 
 def test_a_task_brings_its_own_judge():

@@ -136,6 +136,27 @@ def test_a_template_is_no_format_string():
     assert PlainFormat("{a} {prompt} %s").text(prompt) == "{a} {0} {prompt.__class__} {{x}} %s"
 
 
+LOOP = "{% for t in tools %}{{ t }}{% endfor %}{{ messages[0].content }}"
+
+
+@pytest.mark.parametrize(
+    ("template", "names", "empty"),
+    [
+        (LOOP, "reads tools, and", {"tools": []}),
+        (LOOP.replace("tools", "documents"), "reads documents, and", {"documents": []}),
+        (LOOP + "{{ documents | length }}", "tools and documents", {"tools": [], "documents": []}),
+    ],
+)
+def test_a_template_for_tools_is_named_with_what_it_wants(template, names, empty):
+    """As the variants tool_use and rag of Command R+: transformers gives them None."""
+    prompt, tokenizer = Prompt.from_text("p", "Name the tallest tower."), tokenizer_with(template)
+    with pytest.raises(InputError, match=names) as error:
+        ChatFormat().encode(tokenizer, prompt)
+    assert " and ".join(f"{name}=[]" for name in empty) in str(error.value)
+    ids = ChatFormat(arguments=empty).encode(tokenizer, prompt)
+    assert "tallest tower" in tokenizer.decode(ids)
+
+
 def test_an_argument_without_which_a_template_fails_is_named():
     """As firefunction's template reads `functions`."""
     picky = tokenizer_with("{{ functions.names }}{{ messages[0].content }}")

@@ -85,10 +85,10 @@ class TeacherOptions:
                 "an endpoint answers many requests at once already; leave out --engine ray, or "
                 "--teacher-url"
             )
-        if self.responses is not None or (self.aligned is not None and templates.aligned_plain):
-            templates.refuse_template_options(
-                "--responses" if self.responses is not None else "--aligned-plain"
-            )
+        plain = self.aligned is not None and templates.aligned_plain
+        if (self.responses or self.teacher or plain) and templates.given != "chat":
+            unread = "--responses" if self.responses else "--teacher"
+            templates.refuse_template_options("--aligned-plain" if plain else unread)
         if self.teacher_url is not None and templates.template_date is not None:
             raise InputError(
                 "found --template-date beside --teacher-url, whose server writes the date itself; "
@@ -215,9 +215,10 @@ class CaptureCommand:
         self.teachers.check(self.templates, self.engine)
         self.method.config()  # a number out of range is named first
         self.workers.check_engine(self.engine)
+        if self.teachers.aligned is None:
+            refuse_unused(self.templates, "without --aligned", "aligned_plain")
         if self.teachers.responses is not None:
             refuse_unused(self.method, "with --responses", "temperature", "top_p")
-            refuse_unused(self.templates, "with --responses", "aligned_plain")
         elif self.method.temperature == 0:
             refuse_unused(self.method, "at temperature 0", "top_p")
         shelf = shelf_of(self.out)
@@ -324,7 +325,7 @@ class CaptureCommand:
         """The arguments of Job.of."""
         from veneer.imports.teacher import check_answers
         from veneer.models.load import check_places, load_model
-        from veneer.tasks.source import load_prompts
+        from veneer.tasks.source import load_prompts, refuse_unread
 
         prompts = load_prompts(
             self.prompts,
@@ -334,6 +335,7 @@ class CaptureCommand:
             split=self.split,
         )
         config = self.method.config()
+        refuse_unread(self, self.prompts)
         if self.teachers.responses is not None:
             check_answers(self.teachers.responses, prompts, format=self.teachers.format)
         check_places(self.base, self.teachers.aligned)

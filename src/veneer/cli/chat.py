@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.terminal.options import Machine
 from veneer.terminal.output import MessageOptions
 
@@ -64,6 +64,7 @@ class ChatCommand:
         if self.web:
             self._serve(sampling)
             return
+        refuse_unused(self, "without --web", "port")
         from veneer.chat.terminal import converse
 
         converse(self._side_by_side(), sampling, self.alpha)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from veneer.foundation.settings import refuse_unused
 from veneer.foundation.threads import AUTO
 from veneer.terminal.options import Machine, progress
 from veneer.terminal.output import TableOptions, present
@@ -57,6 +58,8 @@ class DemoCommand:
     def run(self) -> None:
         import torch
 
+        where = "with the embedded models"
+        refuse_unused(self.machine, where, "revision", "trust_remote_code")
         from veneer.models.pair import Pair
         from veneer.studies.portion.study import StudyConfig, study
         from veneer.tasks.registry import chosen_tasks

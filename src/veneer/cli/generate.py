@@ -154,7 +154,7 @@ class GenerateCommand:
         from veneer.systems.alpha import Alpha
         from veneer.systems.respond import respond
         from veneer.systems.shifted import ShiftedSystem
-        from veneer.tasks.source import load_prompts
+        from veneer.tasks.source import load_prompts, refuse_unread
 
         self._check_options()
         alpha, sampling = Alpha.parse(self.alpha), self.method.sampling()
@@ -169,6 +169,7 @@ class GenerateCommand:
             split=self.split,
             measured=False,
         )
+        refuse_unread(self, self.prompts)
         prompts = self.beginning.of(prompts)
         system = self._models(alpha, prompts) if url is None else self._endpoint(url)
         if isinstance(system, System | ShiftedSystem):
@@ -234,8 +235,12 @@ class GenerateCommand:
             )
         if templates.chat and templates.plain:
             raise InputError("found both --chat and --plain; give one of them")
+        if templates.chat and templates.base_template is not None:
+            raise InputError("found both --chat and --base-template; give one of them")
         if url is None:
             refuse_unused(self.endpoint, "without --url")
+        else:
+            self.machine.refuse_loading("with --url")
         self.method.sampling()  # a number out of range is named first
         if self.method.temperature == 0 and not self.model_settings:
             refuse_unused(self.method, "at temperature 0", "top_p", "top_k", "min_p")

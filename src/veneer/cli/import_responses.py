@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.terminal.output import MessageOptions
 
 if TYPE_CHECKING:
@@ -74,6 +74,12 @@ class ImportCommand:
         from veneer.imports.tables import other_rows
         from veneer.prompts.files import read_prompts
 
+        if self.format in ("overton-judge", "bertscore", "embeddings"):
+            answers = ("system", *(f"keep_{kind}" for kind in ("truncated", "empty", "repeated")))
+            where = f"with --format {self.format}"
+            refuse_unused(self, where, *answers, "no_clean", "answer_only")
+            if self.format != "overton-judge":
+                refuse_unused(self, where, "prompts")
         source, out = Path(self.source), Path(self.out)
         given = None if self.prompts is None else read_prompts(self.prompts)
         if self.format in ("overton-judge", "bertscore", "embeddings"):

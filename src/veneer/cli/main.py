@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from veneer.foundation.errors import InputError, SettingError, VeneerError
-from veneer.foundation.invocation import note_options
+from veneer.foundation.invocation import note_options, note_typed
 from veneer.foundation.registry import load_object, nearest
 from veneer.foundation.threads import use_threads, wait_passively
 from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
-from veneer.terminal.config_file import option_of, options_of, with_config
+from veneer.terminal.config_file import option_of, options_of, typed_fields, with_config
 
 OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
     "demo": "veneer.cli.demo:DemoCommand",
@@ -170,6 +170,7 @@ def _parse(args: list[str]) -> tuple[Any, int]:
         if (threads := _threads(command)) is not None:
             use_threads(threads)
         note_options(None if command is None else options_of(command))
+        note_typed(typed_fields(COMMANDS[name], args[1:]))
         return command, 0
     except (UsageError, InputError) as error:
         sentence = (

@@ -57,6 +57,8 @@ class MergeCommand:
         from veneer.publish import push
 
         address = None
+        if self.lora:
+            refuse_unused(self, "with --lora", "max_shard_size")
         if self.push_to_hub is None:
             refuse_unused(self, "without --push-to-hub", "public")
         else:

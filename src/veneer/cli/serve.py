@@ -243,6 +243,11 @@ class ServeCommand:
             refuse_unused(self, "without --veneer", "alpha")
         if self.large is None:
             refuse_unused(self.templates, "without --large", "large_chat")
+        if self.model is None:
+            refuse_unused(self.templates, "without --model", "chat", "base_template", "join_turns")
+        if self.templates.chat and (self.large is None or self.templates.large_chat):
+            where = "without a system that reads plain text"
+            refuse_unused(self.templates, where, "join_turns")
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         own = self._base_format(veneer, chat)
         base = None if self.model is None else load_model(self.model, **self.machine.how())

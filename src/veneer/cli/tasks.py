@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.terminal.options import Machine, data_folder
 from veneer.terminal.output import MessageOptions
 from veneer.terminal.template_options import TemplateOptions
@@ -62,6 +62,11 @@ class TasksCommand:
             )
         if self.n < 1:
             raise InputError(f"found -n {self.n}; expected 1 or more")
+        if not self.words:
+            refuse_unused(self, "without show NAME", "n", "split", "aligned")
+            refuse_unused(self.templates, "without show NAME")
+        if self.aligned is None:
+            self.machine.refuse_loading("without --aligned")
         facts: Any = self._shown(self.words[1]) if self.words else self._listed()
         if self.json:
             print(json.dumps(facts, ensure_ascii=False, indent=1))

@@ -15,6 +15,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from veneer.foundation.errors import SettingError
+from veneer.foundation.invocation import was_typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,16 @@ def check_least(settings: Any, least: int, *names: str) -> None:
 
 
 def refuse_unused(settings: Any, where: str, *names: str) -> None:
-    """Raise SettingError for a setting that has another value than its default where nothing reads
-    it. where: in which case, such as "without --veneer". names: fields; all of them by default."""
+    """Raise SettingError for a setting that is given where nothing reads it: one that has another
+    value than its default, or that stands on the command line. where: in which case, such as
+    "without --veneer". names: fields; all of them by default."""
     for field in fields(settings):
         if names and field.name not in names:
             continue
         factory = field.default_factory
         default = field.default if factory is MISSING else factory()
-        if getattr(settings, field.name) != default:
+        is_given = getattr(settings, field.name) != default
+        if is_given or was_typed(type(settings), field.name):
             raise SettingError(
                 field.name, f"is given {where}, where nothing reads it; leave it out"
             )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 from veneer.foundation.errors import InputError, SettingError
-from veneer.foundation.settings import Option, check_least
+from veneer.foundation.settings import Option, check_least, refuse_unused
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,13 @@ class ExtractConfig:
             raise InputError(
                 "a bias-only veneer is extracted residual and by lbfgs; leave the other options out"
             )
+        if self.solver == "paper":
+            names = ("output", "direct", "ridge", "row_threshold", "stop")
+            refuse_unused(self, "with --solver paper", *names)
+        else:
+            refuse_unused(self.recipe, "without --solver paper")
+        if self.output == "hidden":
+            refuse_unused(self, "with --output hidden", "row_threshold")
         if not 0 <= self.row_threshold < 1:
             raise SettingError(
                 "row_threshold",

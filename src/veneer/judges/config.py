@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 from veneer.endpoint.config import EndpointConfig
 from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option, check_least
+from veneer.foundation.settings import Option, check_least, refuse_unused
+
+# settings of requests to an endpoint
+ENDPOINT = ("key_env", "concurrency", "timeout", "retries", "price_in", "price_out")
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,27 @@ class JudgeConfig:
             raise InputError(
                 f"--judge-cache {self.cache} is a file; expected a folder, or a new one"
             )
+
+    @property
+    def names_model(self) -> bool:
+        """Whether a judge model is named, behind an endpoint or here."""
+        return self.url is not None or self.local is not None
+
+    def refuse_unread(
+        self, *, asks: bool, keeps: bool | None = None, toxicity: bool = False
+    ) -> None:
+        """Raise SettingError for a setting that nothing reads. asks: whether a judge model is
+        asked. keeps: whether its replies are kept; by default where one is asked and named.
+        toxicity: whether toxicity is judged."""
+        if not asks:
+            where = "without a judge that asks a model"
+            refuse_unused(self, where, "url", "model", "local")
+        if not (asks and self.names_model if keeps is None else keeps):
+            refuse_unused(self, "without a judge model whose replies are kept", "cache")
+        if self.url is None:
+            refuse_unused(self, "without --judge-url", *ENDPOINT)
+        if not toxicity:
+            refuse_unused(self, "without a judge of toxicity", "toxicity")
 
     def facts(self) -> dict[str, Any]:
         """Return the settings that decide a verdict, for run.json: without key, folders and

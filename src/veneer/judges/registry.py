@@ -61,6 +61,29 @@ def get_judge(name: str, config: JudgeConfig) -> Judge:
     return built
 
 
+def refuse_unread(names: Iterable[str], config: JudgeConfig) -> None:
+    """Raise SettingError for a setting that none of these judges reads. A judge of another package
+    may read every setting."""
+    from veneer.judges.guards.judge import GUARDS
+    from veneer.judges.rubrics import RUBRICS
+
+    chosen = set(names)
+    if chosen <= set(JUDGES.built_in):
+        asks = bool(chosen & set(RUBRICS))
+        config.refuse_unread(
+            asks=asks or bool(chosen & set(GUARDS)),
+            keeps=asks and config.names_model,
+            toxicity="toxicity" in chosen,
+        )
+
+
+def check_judges(tasks: Sequence[Task], config: JudgeConfig) -> None:
+    """Raise InputError where a task would be left without any of its headlines, and for a setting
+    that no task's judge reads."""
+    judges_of(tasks, config)
+    refuse_unread((n for t in tasks for n in t.judges if n not in t.own_judges), config)
+
+
 def judges_of(
     tasks: Iterable[Task], config: JudgeConfig
 ) -> tuple[dict[str, list[Judge]], dict[str, str]]:

@@ -6,6 +6,7 @@ what a person says, read arguments such as enable_thinking, or write today's dat
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ SHORT = 16  # characters; a template may hold a shorter text by chance
 CLOCK = "strftime_now"  # the function with which transformers lets a template write the date
 # by transformers, not by a user
 GIVEN = frozenset({"messages", "add_generation_prompt", "raise_exception", "strftime_now"})
+
+LISTS = ("tools", "documents")  # what a template may loop over beside the messages
 
 Message = Mapping[str, Any]
 
@@ -158,20 +161,51 @@ def _rendered(
         )
     if "chat_template" not in (words or {}):
         template_of(tokenizer)  # several without a default are no fault of the messages
+    words = words or {}
     try:
-        text: str = within(
-            SECONDS,
-            lambda: tokenizer.apply_chat_template(
-                list(messages), add_generation_prompt=prompt, tokenize=False, **(words or {})
-            ),
-        )
-        if len(text) > LONGEST:
-            raise ValueError(f"it makes {len(text):,} characters of them, more than {LONGEST:,}")
-        return text
+        return _applied(tokenizer, messages, prompt, words)
     except Exception as error:  # a template may divide by zero or recurse as well as refuse
+        if needed := _lists_needed(tokenizer, messages, prompt, words):
+            empty = " and ".join(f"{name}=[]" for name in needed)
+            raise InputError(
+                f"the chat template of {_name(tokenizer)} reads {' and '.join(needed)}, and none "
+                f"are given; give {empty} among the template's arguments for none, or save the "
+                "tokenizer with its template for plain chat"
+            ) from None
         raise InputError(
             f"the chat template refuses these messages ({_first(error)}); {_mend(tokenizer, error)}"
         ) from None
+
+
+def _applied(
+    tokenizer: Any, messages: Sequence[Message], prompt: bool, words: Mapping[str, Any]
+) -> str:
+    """The conversation as transformers renders it. Raises whatever the template raises, and
+    ValueError for a text that is too long."""
+    text: str = within(
+        SECONDS,
+        lambda: tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=prompt, tokenize=False, **words
+        ),
+    )
+    if len(text) > LONGEST:
+        raise ValueError(f"it makes {len(text):,} characters of them, more than {LONGEST:,}")
+    return text
+
+
+def _lists_needed(
+    tokenizer: Any, messages: Sequence[Message], prompt: bool, words: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The lists without which a template fails and with which, even empty, it does not: that of a
+    variant for tools or for documents (Command R+, Hermes). transformers gives it None for each."""
+    known = arguments_read(template_of(tokenizer) or "")
+    read = [n for n in LISTS if n in known and n not in words]
+    for names in (*((n,) for n in read), tuple(read)):
+        with contextlib.suppress(Exception):
+            if names:
+                _applied(tokenizer, messages, prompt, {**words, **{n: [] for n in names}})
+                return names
+    return ()
 
 
 def _mend(tokenizer: Any, error: BaseException) -> str:

@@ -64,6 +64,7 @@ def make_task(
     template: str = PLACE,
     better: Better = "up",
     metric: str | None = None,
+    unit: str | None = None,
 ) -> Task:
     """Return a task of one's own prompts.
 
@@ -72,7 +73,9 @@ def make_task(
     or False, or None for no verdict; an object with such a method `judge`; a veneer.Judge; or None,
     which measures refusals alone. template: text around each prompt for base, with {prompt} where
     it goes. better: "up" or "down", the direction in which the score should go. metric: the score's
-    name, by default the function's. Raises InputError where one of these is something else.
+    name, by default the function's. unit: what the score is in, such as "characters", for tables
+    and the report; by default a share where the function gives True or False, otherwise points.
+    Raises InputError where one of these is something else.
     """
     if better not in ("up", "down"):
         raise InputError(f"better is {better!r}; expected 'up' or 'down'")
@@ -82,7 +85,7 @@ def make_task(
     learnt = [_of_task(p, name, "train", template) for p in as_prompts(train)]
     if not measured:
         raise InputError(f"the task {name!r} has no test prompts; give at least one")
-    judge = None if score is None else as_judge(score, metric)
+    judge = None if score is None else as_judge(score, metric, unit)
     return GivenTask(name, measured, learnt, judge, better)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.settings import refuse_unused
 from veneer.prompts.clusters import warn_of_repeats
 from veneer.prompts.files import read_prompts
 from veneer.prompts.prompt import Prompt
@@ -34,7 +36,7 @@ def load_prompts(
         raise InputError(f"found --limit {limit}; expected 1 or more")
     if source in TASKS:
         return get_task(source, data).clustered(split)[:limit]
-    if source.startswith("file:") or (source.endswith(".jsonl") and is_task_file(Path(source))):
+    if _is_own_task(source):
         prompts = get_task(source, data).clustered(split)[:limit]
     elif source.startswith("hf://") or Path(source).exists():
         prompts = read_prompts(source, base_template=base_template, column=column, limit=limit)
@@ -46,3 +48,23 @@ def load_prompts(
     if measured:
         warn_of_repeats(prompts, source)
     return prompts
+
+
+def refuse_unread(settings: Any, *sources: str) -> None:
+    """Raise SettingError for options of a settings object that no source reads: `data` and `split`
+    are for tasks, `column` is for prompt files."""
+    tasks = [s in TASKS for s in sources]
+    own = [_is_own_task(s) for s in sources]
+    if not any(tasks):
+        refuse_unused(settings, "without the name of a task", "data")
+    if not any(tasks) and not any(own):
+        refuse_unused(settings, "without a task", "split")
+    if all(t or o for t, o in zip(tasks, own, strict=True)):
+        refuse_unused(settings, "with a task", "column")
+
+
+def _is_own_task(source: str) -> bool:
+    """Whether a source is a custom task file."""
+    if source in TASKS:
+        return False
+    return source.startswith("file:") or (source.endswith(".jsonl") and is_task_file(Path(source)))

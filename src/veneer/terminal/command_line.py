@@ -12,12 +12,15 @@ import difflib
 import inspect
 import io
 import itertools
+import os
 import re
+import shutil
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TextIO, Union, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import tyro
@@ -29,6 +32,7 @@ from veneer.foundation.settings import Option
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 NUMBERS = {int: "a whole number", float: "a number"}
 METAVARS = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
+COLOUR = re.compile(r"\x1b\[[\d;]*m")  # an ANSI code, with which tyro colours a terminal
 _prepared: set[type] = set()
 
 
@@ -43,20 +47,25 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
     UsageError.
     """
     prepare(command)
-    box = io.StringIO()
+    box, page, paragraphs = io.StringIO(), _Page(sys.stdout), _paragraphs(command)
     try:
-        with contextlib.redirect_stderr(box):
+        with contextlib.redirect_stderr(box), contextlib.redirect_stdout(page):
             return tyro.cli(
                 command,
                 prog=f"veneer {name}",
-                description=_paragraphs(command),
+                description="\n\n".join(paragraphs),
                 args=list(words),
                 config=CONFIG,
             )
     except SystemExit as stop:
         if stop.code:
             print(box.getvalue(), file=sys.stderr, end="")
-            raise UsageError(f"{_sentence(box.getvalue())}; see veneer {name} --help") from None
+            plain = COLOUR.sub("", box.getvalue())
+            raise UsageError(f"{_sentence(plain)}; see veneer {name} --help") from None
+    width, text = shutil.get_terminal_size().columns, page.getvalue()
+    for paragraph in paragraphs:
+        text = text.replace(paragraph, textwrap.fill(paragraph, width, break_on_hyphens=False), 1)
+    print(text, end="")
     examples = getattr(command, "examples", ())
     if examples:
         print("\nexamples:\n" + "\n".join(f"  {example}" for example in examples))
@@ -64,11 +73,27 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
     return None
 
 
-def _paragraphs(command: type) -> str:
+class _Page(io.StringIO):
+    """The help as tyro prints it, in the encoding of the stream that it is for; coloured for a
+    terminal, unless NO_COLOR is set (https://no-color.org)."""
+
+    def __init__(self, stream: TextIO):
+        super().__init__()
+        self.stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed has an attribute
+        return self.stream.encoding
+
+    def isatty(self) -> bool:
+        return self.stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _paragraphs(command: type) -> list[str]:
     """A command's docstring, each paragraph in one line: tyro keeps a line break before a line
-    that does not begin with a letter."""
+    that does not begin with a letter, takes out all others, and wraps nothing."""
     text = inspect.getdoc(command) or ""
-    return "\n\n".join(" ".join(p.split()) for p in text.split("\n\n"))
+    return [" ".join(p.split()) for p in text.split("\n\n")]
 
 
 def completion(commands: Mapping[str, type], shell: str) -> str:

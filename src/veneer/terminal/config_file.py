@@ -33,8 +33,10 @@ YAML_PROBLEMS = {
 
 @dataclasses.dataclass(frozen=True)
 class _Known:
-    """One option of a command. name: as it is typed, without dashes. is_flag: it takes no value."""
+    """One option of a command. settings: the class of its field. name: as it is typed, without
+    dashes. is_flag: it takes no value."""
 
+    settings: type
     name: str
     field: str
     option: Option
@@ -100,6 +102,14 @@ def option_of(command: type, field: str) -> str | None:
     return f"--{names.pop()}" if len(names) == 1 else None
 
 
+def typed_fields(command: type, words: Sequence[str]) -> frozenset[tuple[type, str]]:
+    """The settings class and the field of each option that a command line names."""
+    names = {word.partition("=")[0].replace("_", "-") for word in words if word.startswith("-")}
+    return frozenset(
+        (k.settings, k.field) for k in _options(command) if names & {f"--{k.name}", k.option.alias}
+    )
+
+
 @cache
 def _options(command: type) -> tuple[_Known, ...]:
     """Every option of a command and of the settings objects in it."""
@@ -122,7 +132,7 @@ def _fields(command: type) -> Iterator[_Known]:
             name = (option.name or f.name).replace("_", "-")
             if f.default is True:
                 name = f"no-{name}"
-            yield _Known(name, f.name, option, is_flag, f.default)
+            yield _Known(command, name, f.name, option, is_flag, f.default)
 
 
 def _values(command: Any) -> Iterator[tuple[_Known, Any]]:

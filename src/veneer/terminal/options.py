@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from veneer.foundation.progress import progress_line
+from veneer.foundation.settings import refuse_unused
 from veneer.foundation.threads import AUTO
 from veneer.terminal.template_options import TemplateOptions
 
@@ -40,6 +41,11 @@ class Machine:
     def how(self) -> dict[str, Any]:
         """The keyword arguments of load_model."""
         return {k: getattr(self, k) for k in ("device", "dtype", "revision", "trust_remote_code")}
+
+    def refuse_loading(self, where: str) -> None:
+        """Raise SettingError for options of loading models where none is loaded. where: in which
+        case, such as "with --url"."""
+        refuse_unused(self, where, *self.how())
 
     def refuse_split(self, what: str) -> None:
         """Raise InputError where models would lie on several devices."""

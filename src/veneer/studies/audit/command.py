@@ -102,12 +102,14 @@ class AuditCommand:
     def run(self) -> None:
         from veneer.studies.audit.study import audit
         from veneer.studies.audit.taught.texts import reference_texts
+        from veneer.tasks.source import refuse_unread
 
         format = self.templates.format()
         self.machine.refuse_split("an audit, which compares and exchanges weights,")
         self._refuse_unused()
         sources = self.prompts.sources(self.reference, self.audited)
         sets = self.prompts.sets(sources)
+        refuse_unread(self.prompts, *(s for several in sources.values() for s in several))
         texts = reference_texts(self.reference_text)
         with progress() as report_progress:
             results = audit(
@@ -127,9 +129,9 @@ class AuditCommand:
         """Raise InputError for options of parts that are left out."""
         if not self.taught.texts:
             refuse_unused(self, "with --texts 0", "reference_text")
-            refuse_unused(self.taught, "with --texts 0", "text_tokens", "topics")
+            refuse_unused(self.taught, "with --texts 0", "text_tokens", "topics", "shown")
         if not self.taught.samples:
-            refuse_unused(self.taught, "with --samples 0", "amplify", "sample_tokens")
+            refuse_unused(self.taught, "with --samples 0", "amplify", "sample_tokens", "plausible")
         if not self.method.patched_prompts:
             refuse_unused(self.method, "with --patched-prompts 0", "steps")
 

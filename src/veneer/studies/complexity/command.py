@@ -92,6 +92,8 @@ class ComplexityCommand:
         for view, names in options.items():
             if view not in made:
                 refuse_unused(self.programs, f"without {view} in --programs", *names)
+        if "head" not in made:
+            refuse_unused(self.method, "without head in --programs", "controls")
         if not {"lora", "data"} & set(made):
             where = "without lora or data in --programs"
             refuse_unused(self.programs, where, "epochs", "rates")

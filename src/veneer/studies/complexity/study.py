@@ -16,7 +16,7 @@ from veneer.foundation.stages import Stage
 from veneer.head.events import solver_progress
 from veneer.head.extract import split_of
 from veneer.head.veneer import Veneer
-from veneer.judges.registry import judges_of
+from veneer.judges.registry import check_judges
 from veneer.measures.answers import answer_all
 from veneer.measures.beside import BESIDE
 from veneer.measures.extraction import extract_to
@@ -101,7 +101,7 @@ class ComplexityStudy:
                 f"{', '.join(other)} is answered by a choice, but programs are measured on answers "
                 "in words; leave it out of --tasks"
             )
-        judges_of(self.tasks, self.config.judges)
+        check_judges(self.tasks, self.config.judges)
         self.test = {t.name: t.prompts("test")[: self.config.test_prompts] for t in self.tasks}
         # what stands beside for over-refusal is measured alone
         fitted = [t for t in self.tasks if t.name not in self._beside()]

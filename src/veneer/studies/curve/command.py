@@ -66,6 +66,8 @@ class CurveCommand:
             refuse_unused(self.curve, "with --method full", "rank")
         if not self.curve.veneers:
             refuse_unused(self.method, "without --veneers", "train_prompts", "k")
+            if not self.templates.aligned_plain:
+                refuse_unused(self.templates, "without --veneers", "base_template")
 
     def run(self) -> None:
         from veneer.foundation.errors import InputError

@@ -15,7 +15,7 @@ from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.imports.examples import Example
 from veneer.judges.judge import Judge
-from veneer.judges.registry import judges_of
+from veneer.judges.registry import check_judges
 from veneer.measures.behaviour import Scored, score
 from veneer.models.formats import ChatFormat, Format, PlainFormat, dated
 from veneer.models.language_model import LanguageModel
@@ -139,7 +139,7 @@ class CurveStudy:
             )
         if self.method.method == "lora":
             need_peft()
-        judges_of(self.tasks, self.config.judges)
+        check_judges(self.tasks, self.config.judges)
         self.test = {t.name: t.prompts("test")[: self.config.test_prompts] for t in self.tasks}
         self.lessons = self._lessons()
         self.lessons.check(self.method.largest)

@@ -85,6 +85,7 @@ class DepthCommand:
         from veneer.head.veneer import Veneer
         from veneer.studies.depth.inputs import read_prompts_of
         from veneer.studies.depth.study import depth
+        from veneer.tasks.source import refuse_unread
         from veneer.terminal.pairs import named
 
         others = named(self.also, "--also", "NAME=MODEL")
@@ -97,6 +98,7 @@ class DepthCommand:
             data=data_folder(self.prompts.data),
             limit=self.prompts.limit,
         )
+        refuse_unread(self.prompts, harmful, *harmless)
         with progress() as report_progress:
             results = depth(
                 lambda: self._load(veneer, others),

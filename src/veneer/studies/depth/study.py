@@ -22,7 +22,7 @@ from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.judges.config import JudgeConfig
-from veneer.judges.registry import judges_of
+from veneer.judges.registry import check_judges
 from veneer.measures.clusters import prompt_clusters
 from veneer.measures.stages import READING
 from veneer.models.pair import Pair
@@ -125,7 +125,7 @@ class DepthStudy:
         }
 
     def check(self) -> None:
-        judges_of(self.tasks, self.judge_config)
+        check_judges(self.tasks, self.judge_config)
 
     def stages(self) -> tuple[Stage, ...]:
         veneer = ["veneer"] if self.more_settings.get("veneer") else []

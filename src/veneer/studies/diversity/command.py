@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.diversity.settings import DiversitySettings
 from veneer.terminal.options import Machine, data_folder
@@ -96,19 +96,21 @@ class PromptOptions:
     """Number of prompts. Default: all."""
 
     def load(self) -> list[Prompt]:
-        from veneer.tasks.source import load_prompts
+        from veneer.tasks.source import load_prompts, refuse_unread
 
         if self.prompts is None:
+            refuse_unused(self, "without --prompts", "column", "data")
             return []
-        data = data_folder(self.data)
-        return load_prompts(
+        prompts = load_prompts(
             self.prompts,
-            data=data,
+            data=data_folder(self.data),
             column=self.column,
             limit=self.limit,
             split="test",
             measured=False,
         )
+        refuse_unread(self, self.prompts)
+        return prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +143,36 @@ class DiversityCommand:
                 "expected stored answers (--responses NAME=FILE ...) or models (--base, "
                 "--aligned, --prompts), one of the two"
             )
+        self._refuse_unused()
         results = self._study_stored() if self.stored.responses else self._study_models()
         present(results, self.out, lambda: show_diversity(results))
+
+    def _refuse_unused(self) -> None:
+        """Raise SettingError for options that nothing reads: those of models beside stored answers,
+        of stored answers beside models, and of judgements where there are none."""
+        method, stored, judged = self.method, self.stored, self.judge.names_model
+        if stored.responses:
+            where = "with stored answers"
+            refuse_unused(self.models, where)
+            refuse_unused(self.templates, where)
+            self.machine.refuse_loading(where)
+            sampling = ("samples", "temperature", "max_new_tokens", "batch_size")
+            refuse_unused(method, where, *sampling)
+            if not judged:
+                refuse_unused(self.prompts, "with stored answers that no model judges", "prompts")
+        else:
+            refuse_unused(stored, "without --responses", "drop_truncated", "drop_empty")
+        self.judge.refuse_unread(asks=True)
+        if not judged:
+            refuse_unused(method, "without a judge model", "judge_for")
+        if not stored.quality and not (judged and "quality" in method.judge_for):
+            refuse_unused(method, "without judgements of quality", "threshold", "aspect")
 
     def _study_stored(self) -> Results:
         from veneer.imports import Rules
         from veneer.studies.diversity.stored import StoredMaterial, named_files, paired_files
         from veneer.studies.diversity.study import study_stored
 
-        self.templates.refuse_template_options("--responses")
         files = self.stored
         answers = StoredMaterial(self.prompts.limit)
         prompts = {p.id: p for p in self.prompts.load()}

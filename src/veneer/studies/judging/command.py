@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.judging.settings import JudgingSettings
 from veneer.terminal.options import data_folder
@@ -38,7 +38,7 @@ class AnsweredPrompts:
     def load(self) -> list[Prompt]:
         """Raises InputError unless exactly one of --task and --prompts is given."""
         from veneer.tasks.registry import get_task
-        from veneer.tasks.source import load_prompts
+        from veneer.tasks.source import load_prompts, refuse_unread
 
         if self.task is None and self.prompts is None:
             raise InputError(
@@ -53,9 +53,11 @@ class AnsweredPrompts:
             # an unknown task is named as such, not as a missing file
             get_task(self.task, data)
         source = self.task or self.prompts or ""
-        return load_prompts(
+        prompts = load_prompts(
             source, data=data, column=self.column, limit=self.limit, split=self.split
         )
+        refuse_unread(self, source)
+        return prompts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,9 @@ class JudgeCommand:
                 raise InputError(
                     "found no file of answers; give some, or --compare with two files of verdicts"
                 )
+            refuse_unused(self, "without files of answers", "out")
+            for settings in (self.answered, self.judge_model, self.machine):
+                refuse_unused(settings, "without files of answers")
             comparisons = compare(*sides(compared), seed=self.method.seed)
             if as_json():
                 print_json({"rows": [row.to_json() for row in agreement_rows(comparisons)]})
@@ -118,9 +123,18 @@ class JudgeCommand:
                 f"{' and '.join(local)} need a model each, and --judge-local names one; judge with "
                 "one at a time, and compare the files of verdicts with --compare"
             )
+        self._refuse_unread(names)
         if self.out is None:
             raise InputError("found no --out; give a folder for the verdicts and the report")
         self._judge(names, Path(self.out))
+
+    def _refuse_unread(self, names: list[str]) -> None:
+        """Raise SettingError for an option of judges that none of these reads."""
+        from veneer.judges.registry import JUDGES, refuse_unread
+
+        refuse_unread(names, self.judge_model)
+        if self.judge_model.local is None and set(names) <= set(JUDGES.built_in):
+            refuse_unused(self.machine, "without --judge-local")
 
     def _judge_names(self) -> list[str]:
         """The judges of --judge, and those that only --compare names."""

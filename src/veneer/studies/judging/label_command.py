@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.studies.judging.command import AnsweredPrompts
 from veneer.terminal.output import MessageOptions
 
@@ -52,6 +52,7 @@ class LabelCommand:
                     "found --limit without --task or --prompts, whose first prompts it chooses; "
                     "give one of them, or --sample to draw answers"
                 )
+            refuse_unused(self.answered, "without --task or --prompts")
             answers = [r for f in files for r in read_responses(f)]
         else:
             prompts = self.answered.load()

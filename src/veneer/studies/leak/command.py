@@ -61,6 +61,7 @@ class LeakCommand:
         from veneer.studies.leak.examples import read_examples
         from veneer.studies.leak.study import leak
         from veneer.tasks.registry import TASKS
+        from veneer.tasks.source import refuse_unread
         from veneer.terminal.pairs import named
 
         members_source, folder = self._sources()
@@ -86,6 +87,8 @@ class LeakCommand:
             )
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         held_out = read_examples(self.held_out or members_source, data=data, split="test")
+        if folder is not None:
+            refuse_unread(self, members_source, self.held_out or members_source)
         with progress() as report_progress:
             results = leak(
                 lambda: self._load(veneer, others),

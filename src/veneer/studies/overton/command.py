@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from veneer.foundation.settings import refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.overton.settings import OvertonSettings
 from veneer.terminal.options import progress
@@ -67,19 +68,23 @@ class OvertonCommand:
         from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
 
         threshold = self.method.embedding_threshold
-        judged = any((self.judge.url, self.judge.model, self.judge.local))
+        judged = self.judge.names_model
         if threshold is not None:
             if judged:
                 raise InputError(
                     "a judge model and an embedding threshold are both given; one decides: leave "
                     "the other out"
                 )
+            self.judge.refuse_unread(asks=False)
+            refuse_unused(self.method, "with --embedding-threshold", "rating")
             return EmbeddingCoverage(load_embedder(self.method.embedder), threshold)
         if not judged:
             raise InputError(
                 "nobody decides what a response covers; give a judge model (--judge-url and "
                 "--judge-model, or --judge-local), or --embedding-threshold, a stand-in"
             )
+        self.judge.refuse_unread(asks=True)
+        refuse_unused(self.method, "without --embedding-threshold", "embedder")
         kept = replace(self.judge, cache=self.judge.cache or Path(self.out) / "verdicts")
         return JudgeCoverage(asker_of(kept), self.method.rating)
 

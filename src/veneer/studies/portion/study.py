@@ -22,7 +22,7 @@ from veneer.head.events import solver_progress
 from veneer.head.split import Split
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
-from veneer.judges.registry import judges_of
+from veneer.judges.registry import check_judges
 from veneer.measures import words
 from veneer.measures.answer_tokens import TokenReader, token_rows
 from veneer.measures.answers import answer_all
@@ -142,7 +142,7 @@ class TaskStudy:
     def check(self) -> None:
         if not self.tasks:
             raise InputError("there is no task to measure; give at least one with --tasks")
-        judges_of(self.tasks, self.config.judges)
+        check_judges(self.tasks, self.config.judges)
         self.test = {t.name: t.prompts("test")[: self.config.test_prompts] for t in self.tasks}
 
     def answer_stages(self, systems: Sequence[str]) -> tuple[Stage, ...]:

@@ -138,18 +138,37 @@ class RecoverCommand:
             where = "with stored answers"
             refuse_unused(self.templates, where)
             refuse_unused(self.models, where)
+            self.machine.refuse_loading(where)
             made = ("variants", "own_summaries", "published", "samples", "temperature")
             refuse_unused(self.method, where, *made, "max_new_tokens", "batch_size")
         else:
             self.models.needed()
+            refuse_unused(self.stored, "without stored answers", "format")
+            if not any(v.summaries for v in self.method.prompts):
+                where = "without a summary variant in --variants"
+                refuse_unused(self.method, where, "own_summaries")
+        self._refuse_unread()
         self.stored.refuse_where_unused()
         if self.stored.paper and self.peers:
             raise InputError("--paper has its own aligned models; leave out --peers")
 
+    def _refuse_unread(self) -> None:
+        """Raise SettingError for options of measures and judges that are not in use."""
+        variants = () if self.stored.given else self.method.prompts
+        asks = "judge" in self.method.measures
+        writes = any(v.summaries for v in variants)
+        asks = asks or (writes and not self.method.own_summaries)
+        self.judge.refuse_unread(asks=asks, keeps=asks or writes)
+        if "embedding" not in self.method.measures and not any(v.nearest_by for v in variants):
+            where = "without a measure or a variant that embeds"
+            refuse_unused(self.method, where, "embedder", "cut")
+        if self.method.absolute_margin is not None:
+            refuse_unused(self.method, "with --absolute-margin", "margin")
+
     def _recover_models(self, progress: Progress) -> Results:
         from veneer.head.veneer import Veneer
         from veneer.studies.recovery.study import recover_models
-        from veneer.tasks.source import load_prompts
+        from veneer.tasks.source import load_prompts, refuse_unread
         from veneer.terminal.pairs import named
 
         models = self.models
@@ -162,6 +181,7 @@ class RecoverCommand:
             limit=models.limit,
             measured=False,
         )
+        refuse_unread(models, source)
         veneer = None if models.veneer is None else Veneer.load(models.veneer)
         pair = (base, aligned, self.templates, self.machine)
         return recover_models(
@@ -194,10 +214,6 @@ class RecoverCommand:
         from veneer.studies.recovery.study import recover_stored
 
         stored = self.stored
-        if self.models.limit is not None:
-            raise InputError(
-                "--limit is of no use with stored answers, which are compared whole; leave it out"
-            )
         if stored.paper is None:
             layout = self._layout()
         elif stored.responses:

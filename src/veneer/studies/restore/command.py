@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
-from veneer.studies.restore.settings import PartSizes, RestoreSettings
+from veneer.studies.restore.settings import BASE_METHODS, HEAD_METHODS, PartSizes, RestoreSettings
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.output import TableOptions, present
 from veneer.terminal.template_options import TemplateOptions
@@ -150,14 +150,22 @@ class RestoreCommand:
         where = "with --ways " + ",".join(self.method.methods)
         if "own-responses" not in ways:
             refuse_unused(self.models, where, "responses")
-        if not ways & {"head", "shifted"}:
-            refuse_unused(self.models, where, "veneer")
+        if not ways & set(BASE_METHODS):
+            refuse_unused(self.models, where, "base", "veneer")
             refuse_unused(self.templates, where, "base_template")
         if "shifted" not in ways:
             refuse_unused(self.method, where, "schedules")
+        if not ways & set(HEAD_METHODS):
+            refuse_unused(self.method, where, "ranks", "merge")
         if ways == {"urial"}:
+            refuse_unused(self.method, where, "alphas")
+        if self.models.veneer is not None:
+            ways -= set(BASE_METHODS)
+            where += " and --veneer"
+        if not ways & {"own", *BASE_METHODS}:
             refuse_unused(self.models, where, "capture")
-            refuse_unused(self.method, where, "alphas", "ranks", "k")
+        if not ways & {"own", "own-responses", *BASE_METHODS}:
+            refuse_unused(self.method, where, "k")
 
     def _inputs(self) -> RestoreInputs:
         from veneer.capture import Capture

@@ -20,7 +20,7 @@ from veneer.foundation.system_id import SystemId
 from veneer.head.low_rank import second_moment
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
-from veneer.judges.registry import judges_of
+from veneer.judges.registry import check_judges
 from veneer.measures.behaviour import behaviour_rows
 from veneer.measures.clusters import kept
 from veneer.prompts.prompt import Prompt
@@ -145,7 +145,7 @@ class RestoreStudy:
         self.learned = self.prompts.extraction(roles.learned())
         self.inputs.check_responses(methods, self.learned)
         self.examples = _examples_to_attack_with(self.method, self.inputs)
-        judges_of(roles.measured(), self.judge)
+        check_judges(roles.measured(), self.judge)
         harmful = sum(len(self.parts[t.name].report) for t in roles.harmful)
         if harmful < (needed := least_prompts(len(methods))):
             few = words.too_few_prompts(harmful, len(methods), needed)

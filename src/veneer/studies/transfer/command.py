@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from veneer.foundation.settings import Option
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.measures.config import StudyConfig
 from veneer.studies.transfer.settings import TransferSettings
@@ -134,6 +134,7 @@ class TransferCommand:
 
         names = self._model_names()
         self._check_models_differ(names)
+        self._refuse_unused()
         method = self._method()
         tasks = self.prompts.chosen()
         folder = self.references.veneer
@@ -159,6 +160,21 @@ class TransferCommand:
             "small": self.base,
             "small_aligned": self.references.aligned,
         }
+
+    def _refuse_unused(self) -> None:
+        """Raise InputError for options of models and extractions that this transfer does not
+        have."""
+        given, method = self.references, self.method
+        if given.veneer is not None and not (method.own or method.bake):
+            refuse_unused(method, "with --veneer", "rank")
+            if given.large_aligned is None:
+                where = "with --veneer and without --large-aligned"
+                refuse_unused(self.answers, where, "train_prompts", "k")
+        if given.aligned is None and given.large_aligned is None:
+            where = "without --aligned and --large-aligned"
+            refuse_unused(self.templates, where, "aligned_plain")
+            if "chat" not in (self.templates.base_template, self.templates.large_template):
+                self.templates.refuse_template_options("no --aligned and no --large-aligned")
 
     def _check_models_differ(self, names: dict[str, str | None]) -> None:
         """Raises InputError where a base is given as its own aligned model."""

@@ -18,7 +18,7 @@ from veneer.foundation.system_id import SystemId
 from veneer.head.events import solver_progress
 from veneer.head.veneer import Veneer
 from veneer.judges.judge import Judge
-from veneer.judges.registry import judges_of
+from veneer.judges.registry import check_judges
 from veneer.measures.answers import answer_all
 from veneer.measures.discernment import measure_discernment
 from veneer.measures.extraction import extract_to
@@ -115,7 +115,7 @@ class TransferStudy:
                 "there is no veneer to transfer; give the small base's --veneer, or its --aligned "
                 "model to extract one"
             )
-        judges_of(self.tasks, study.judges)
+        check_judges(self.tasks, study.judges)
         self.measured = method.chosen(method.names(aligned=aligned, small_aligned=small_aligned))
         learns = [
             what
