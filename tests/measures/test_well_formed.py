@@ -145,3 +145,8 @@ def test_the_cut_of_an_own_answer_holds_no_other_line_of_its_text():
     values = np.array([1.0, 2.0, 3.0, 3.0])
     assert _without_each(values, np.arange(4)).tolist() == [3, 3, 3, 3]
     assert _without_each(values, np.array([0, 1, 2, 2])).tolist() == [3, 3, 2, 2]
+
+
+def test_a_single_prompt_has_no_other_to_be_held_against():
+    """The aligned model's own rate was 0 of 1."""
+    assert np.isnan(_without_each(np.array([1.0, 2.0]), np.array([0, 0]))).all()

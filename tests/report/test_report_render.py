@@ -181,7 +181,9 @@ def test_invisible_characters_are_spelled_out():
 
 
 def test_figures_in_words():
-    assert [figure(x) for x in (None, 0.0, 0.4567, -0.25, 2e-6, 12.345, 123.456, 98765.4)] == [
+    assert [
+        figure(x) for x in (None, 0.0, 0.4567, -0.25, 2e-6, 12.345, 123.456, 98765.4, 3e13)
+    ] == [
         "–",
         "0.000",
         "0.457",
@@ -190,6 +192,7 @@ def test_figures_in_words():
         "12.35",
         "123.5",
         "98,765",
+        "3.0e+13",
     ]
 
 

@@ -62,14 +62,48 @@ def test_a_portion_without_bounds_says_so():
 @pytest.mark.parametrize(
     ("values", "unit", "limits"),
     [
-        ([0.3, 0.9], "0..1", (0.00056, 1.0)),  # without its scale, up to 645
-        ([4.0, 5.0, 5.0], "1..5", (3.449, 5.0)),
-        ([0.5, 0.0, 0.5, 1.0], "share", (0.1283, 1.0)),
+        ([0.3, 0.9], "0..1", (0.0, 1.0)),  # without its scale, up to 645
+        ([4.0, 5.0, 5.0], "1..5", (3.2324, 5.0)),
+        ([0.5, 0.0, 0.5, 1.0], "share", (0.0629, 0.9371)),
+        ([0.7, 0.8, 0.95, 0.99], "share", (0.4805, 0.9761)),
     ],
 )
 def test_a_score_has_no_limit_beyond_its_scale(values, unit, limits):
     e = in_unit(values, unit)
-    assert (e.low, e.high) == pytest.approx(limits, rel=0.01)
+    assert (e.low, e.high) == pytest.approx(limits, rel=0.001, abs=1e-4)
+
+
+@pytest.mark.parametrize("values", [[1.2, 1.5, 4.0], [1.0, 1.0, 2.0, 5.0], [4.5, 4.9, 4.7, 4.8]])
+def test_a_score_that_runs_the_other_way_has_the_mirrored_interval(values):
+    """What is missed and what is hit are one figure: 1 - share."""
+    e, other = in_unit(values, "1..5"), in_unit([6 - v for v in values], "1..5")
+    assert (other.low, other.high) == pytest.approx((6 - e.high, 6 - e.low))
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.8, 0.2), (18, 2), (0.2, 1.8)])
+def test_few_shares_near_an_end_are_covered(a, b):
+    """From the logarithm, 0.76, 0.91 and 0.92 of 500."""
+    rng, runs, n = np.random.default_rng(5), 500, 5
+    drawn = (in_unit(rng.beta(a, b, n), "0..1") for _ in range(runs))
+    assert sum(e.low <= a / (a + b) <= e.high for e in drawn) / runs > 0.89
+
+
+def test_few_differences_do_not_exclude_0_by_their_sign_alone():
+    """Three prompts that all rise, as one in four does without any rise."""
+    rise, tokens = [0.1, 5.0, 3.0], [10.0, 10.0, 10.0]
+    e = ratio_of_sums(rise, tokens, signed=True)
+    assert e.low < 0 < e.value and ratio_of_sums(rise, tokens).low > 0
+
+
+def test_a_ratio_counts_only_the_prompts_that_have_a_denominator():
+    """One sample of 500 that both ways find: the ratio is 1, and nothing bounds it."""
+    one = np.eye(1, 500)[0]
+    e = ratio_of_sums(one, one)
+    assert (e.value, e.low, e.high, e.n) == (1, None, None, 500)
+    ten = (np.arange(500) < 10).astype(float)
+    w = 1.96**2 / (10 + 1.96**2)
+    e = ratio_of_sums(ten, ten)
+    assert (e.low, e.high) == pytest.approx((1 - w, 1 + w), rel=1e-4), "a ratio may exceed 1"
 
 
 def test_a_score_of_1_throughout_may_be_higher_and_not_lower():
@@ -85,7 +119,7 @@ def test_a_score_of_1_throughout_may_be_higher_and_not_lower():
 def test_a_ratio_of_scores_keeps_to_the_scale():
     """Several answers per prompt: a stance that 2 of 6 have, and quality of 1 or 3 throughout."""
     e = ratio_on_scale([1, 0, 1], [2, 2, 2], 0, 1)
-    assert e.high == 1 and ratio_of_sums([1, 0, 1], [2, 2, 2]).high > 2
+    assert e.high < 1 and ratio_of_sums([1, 0, 1], [2, 2, 2]).high > 2
     e = ratio_on_scale([2, 3, 2], [2, 3, 2], 1, 5)
     assert e.value == e.low == 1 and 3 < e.high < 5
     e = ratio_on_scale([6, 9, 6], [2, 3, 2], 1, 5)

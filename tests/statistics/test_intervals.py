@@ -107,7 +107,7 @@ def test_one_prompt_alone_has_no_interval_unless_it_is_a_rate():
 
 
 def test_shares_stay_shares_and_recovered_kl_may_be_negative():
-    assert intervals.ratio_of_sums([3.0, 5.0, 4.0], [3.0, 5.0, 4.0]).high == 1
+    assert intervals.ratio_on_scale([3.0, 5.0, 4.0], [3.0, 5.0, 4.0], 0, 1).high == 1
     assert intervals.ratio_of_sums([0.0, 0.0], [3.0, 5.0]).low == 0
     unchanged = intervals.recovered([3.0, 5.0, 4.0], [3.0, 5.0, 4.0])
     assert unchanged.value == 0

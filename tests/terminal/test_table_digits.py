@@ -8,7 +8,8 @@ import pytest
 from rich.table import Table
 
 from veneer.foundation.results import Measurement
-from veneer.terminal.tables import digits, plain_console, print_table
+from veneer.terminal.show import figure
+from veneer.terminal.tables import cell, digits, plain_console, print_table
 
 
 def row(low: float, high: float) -> Measurement:
@@ -50,3 +51,8 @@ def test_a_terminal_wraps_sentences_between_words_and_a_pipe_keeps_them_whole(
     assert rows[1].split() == ["word"] * 12
     assert max(map(len, sentence)) <= longest and (len(sentence) == 1) is (longest == 99)
     assert all(set(line.split()) == {"ab"} for line in sentence)
+
+
+def test_a_huge_limit_from_two_prompts_takes_no_fourteen_digits():
+    row = Measurement("extract", "joint", "kl", "veneer", 0.41, 2, 0.0, 30612807521674.71)
+    assert cell(row, 2) == figure(row) == "0.41 [0.00, 3e+13]"

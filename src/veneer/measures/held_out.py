@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -67,13 +67,26 @@ class HeldOut:
     def ratio(
         self, values: np.ndarray, mask: np.ndarray | None = None, *, seed: int
     ) -> intervals.Estimate:
-        """The mean of `values` over the tokens in `mask`; the interval resamples prompts, or whole
+        """The mean of amounts over the tokens in `mask`; the interval resamples prompts, or whole
         clusters of them."""
         sums, counts = self.by_prompt(values, mask)
-        e = intervals.ratio_of_sums(sums, counts, seed=seed, clusters=self.clusters(mask))
-        if e.high is None or not np.all((values == 0) | (values == 1)):
-            return e
-        return replace(e, high=min(e.high, 1.0))  # a share of tokens
+        return intervals.ratio_of_sums(sums, counts, seed=seed, clusters=self.clusters(mask))
+
+    def share(
+        self, hits: np.ndarray, mask: np.ndarray | None = None, *, seed: int
+    ) -> intervals.Estimate:
+        """The share of the tokens in `mask` that `hits` (N,) marks, likewise."""
+        sums, counts = self.by_prompt(hits.astype(float), mask)
+        return intervals.ratio_on_scale(sums, counts, 0, 1, seed=seed, clusters=self.clusters(mask))
+
+    def difference(
+        self, a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None, *, seed: int
+    ) -> intervals.Estimate:
+        """The mean of a - b over the tokens in `mask`, paired, likewise."""
+        sums, counts = self.by_prompt(a - b, mask)
+        return intervals.ratio_of_sums(
+            sums, counts, seed=seed, clusters=self.clusters(mask), signed=True
+        )
 
 
 def cluster_ids(clusters: Sequence[int] | None, numbers: ArrayLike) -> np.ndarray | None:

@@ -37,12 +37,9 @@ def noise_rows(capture: Capture, *, study: str, task: str = "joint") -> list[Mea
     numbers = [r["prompt"] for r in records]
     clusters = cluster_ids(capture.clusters, numbers)
     tokens = np.array([float(r["tokens"]) for r in records])
-    kl, top = (
-        intervals.ratio_of_sums(
-            np.array([float(r[name]) for r in records]), tokens, seed=0, clusters=clusters
-        )
-        for name in ("kl", "top1")
-    )
+    nats, same = (np.array([float(r[name]) for r in records]) for name in ("kl", "top1"))
+    kl = intervals.ratio_of_sums(nats, tokens, seed=0, clusters=clusters)
+    top = intervals.ratio_on_scale(same, tokens, 0, 1, seed=0, clusters=clusters)
     return [
         Measurement.estimated(
             kl, study, task, "kl", "aligned", split="noise", unit=NATS, note=words.NOISE_FLOOR
@@ -86,7 +83,7 @@ def kl_rows(
             continue
         kl = intervals.ratio_of_sums(sums[name], counts, seed=seed, clusters=clusters)
         yield Measurement.estimated(kl, "extract", task, "kl", name, split="report", unit=NATS)
-        top = table.ratio((tops[name] == table.aligned_top).astype(float), mask, seed=seed)
+        top = table.share(tops[name] == table.aligned_top, mask, seed=seed)
         yield Measurement.estimated(
             top, "extract", task, "top1_agreement", name, split="report", unit="share"
         )
@@ -149,8 +146,8 @@ def early_share_rows(
             continue
         sums, counts = table.by_prompt(values, mask)
         early, _ = table.by_prompt(np.where(table.position <= first, values, 0.0), mask)
-        share = intervals.ratio_of_sums(
-            early, _above_rounding(sums, counts), seed=seed, clusters=table.clusters(mask)
+        share = intervals.ratio_on_scale(
+            early, _above_rounding(sums, counts), 0, 1, seed=seed, clusters=table.clusters(mask)
         )
         yield Measurement.estimated(
             share,

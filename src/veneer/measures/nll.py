@@ -40,11 +40,11 @@ def nll_rows(
             continue
         loss = table.ratio(nll, mask, seed=seed)
         yield Measurement.estimated(loss, "extract", task, "nll", name, unit=NATS, **fields)
-        hits = table.ratio((top == table.aligned_top).astype(float), mask, seed=seed)
+        hits = table.share(top == table.aligned_top, mask, seed=seed)
         yield Measurement.estimated(
             hits, "extract", task, "token_accuracy", name, unit="share", **fields
         )
-    gain = table.ratio(table.kl_base - table.kl_veneer, mask, seed=seed)
+    gain = table.difference(table.kl_base, table.kl_veneer, mask, seed=seed)
     yield Measurement.estimated(gain, "extract", task, "nll_gain", system, unit=NATS, **fields)
 
 

@@ -45,7 +45,7 @@ def shift_rows(table: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
         return
     kind = classes_of(table)
     for number, name in enumerate(CLASSES):
-        share = table.ratio((kind == number).astype(float), mask, seed=seed)
+        share = table.share(kind == number, mask, seed=seed)
         yield Measurement.estimated(
             share, "shift", task, f"{name}_rate", "base", split="report", unit="share"
         )
@@ -53,8 +53,8 @@ def shift_rows(table: HeldOut, *, task: str = "joint", seed: int = 0) -> Iterato
     for metric, positions in shifted:
         if not (mask & positions).any():
             continue
-        hit = (table.veneer_top == table.aligned_top).astype(float)
-        share = table.ratio(hit, mask & positions, seed=seed)
+        hit = table.veneer_top == table.aligned_top
+        share = table.share(hit, mask & positions, seed=seed)
         yield Measurement.estimated(
             share, "shift", task, metric, "veneer", split="report", unit="share"
         )
@@ -141,12 +141,12 @@ def group_rows(
         ("veneer", "moved_rate", veneer_moves, to_veneer),
         ("aligned", "deep_rate", deep, to_aligned),
     ):
-        rate = table.ratio(moves.astype(float), positions, seed=seed)
+        rate = table.share(moves, positions, seed=seed)
         yield Measurement.estimated(rate, "shift", task, metric, system, **common)
         if not (moves & positions).any():
             continue
         for group in ShiftGroup:
-            share = table.ratio((groups == group.value).astype(float), moves & positions, seed=seed)
+            share = table.share(groups == group.value, moves & positions, seed=seed)
             yield Measurement.estimated(
                 share,
                 "shift",
@@ -156,11 +156,11 @@ def group_rows(
                 note=words.SHIFT_GROUPS,
                 **common,
             )
-    hit = (table.veneer_top == table.aligned_top).astype(float)
+    hit = table.veneer_top == table.aligned_top
     for group in ShiftGroup:
         own = to_aligned == group.value
         if own.any():
-            share = table.ratio(hit, own, seed=seed)
+            share = table.share(hit, own, seed=seed)
             yield Measurement.estimated(
                 share,
                 "shift",

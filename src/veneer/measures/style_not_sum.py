@@ -81,7 +81,7 @@ def style_not_sum_rows(
         ("number_missed_rate", "veneer", table.veneer_top != table.aligned_top),
         ("number_missed_rate", "base", table.base_top != table.aligned_top),
     ):
-        share = table.ratio(wrong.astype(float), figures, seed=seed)
+        share = table.share(wrong, figures, seed=seed)
         count = int(figures.sum())
         yield Measurement.estimated(
             share,

@@ -103,6 +103,7 @@ def add_well_formed(
             ids = prompt_clusters(prompts)
             limits = _without_each(reference, of if ids is None else ids[of])
         formed = np.where(np.isnan(values), 0.0, (values <= limits).astype(float))
+        formed[np.isnan(limits)] = np.nan
         _put(one, WELL_FORMED, formed, at, len(prompts), "share", facts)
         _put(one, ANSWER_NLL, values, at, len(prompts), NATS, None)
     return None
@@ -137,12 +138,12 @@ def _put(
 
 
 def _without_each(values: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """For each of the aligned model's values the cut of all that have another id in `at`; -inf
-    without any."""
+    """For each of the aligned model's values the cut of all that have another id in `at`; NaN
+    without any: a single prompt has nothing to be held against."""
     limits = np.empty(len(values))
     for id in np.unique(at):
         others = values[(at != id) & ~np.isnan(values)]
-        limits[at == id] = cut_of(others).nats if len(others) else -np.inf
+        limits[at == id] = cut_of(others).nats if len(others) else np.nan
     return limits
 
 

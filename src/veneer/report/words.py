@@ -44,7 +44,7 @@ def figure(x: float | None, digits: int = 3) -> str:
     size = abs(x)
     if digits <= 2 and size < 0.5 * 10**-digits:
         return f"{0:.{digits}f}"  # among shares and portions a power of ten says no more
-    if size and size < 0.5 * 10**-digits:
+    if size >= 1e9 or (size and size < 0.5 * 10**-digits):
         text = f"{x:.1e}".replace("e-0", "e-")
     elif size >= 1000:
         text = f"{x:,.0f}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, expit, ndtr, ndtri, stdtr, stdtrit
 
 
 def normal_cdf(x: ArrayLike) -> Any:
@@ -18,6 +18,11 @@ def normal_cdf(x: ArrayLike) -> Any:
 def normal_quantile(p: ArrayLike) -> Any:
     """x with P(X <= x) = p."""
     return ndtri(p)
+
+
+def logistic(x: ArrayLike) -> Any:
+    """The share whose log-odds are x."""
+    return expit(x)
 
 
 def student_quantile(p: ArrayLike, freedom: ArrayLike) -> Any:

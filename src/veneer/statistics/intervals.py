@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veneer.statistics import bootstrap
+from veneer.statistics import bootstrap, jackknife
 from veneer.statistics.distributions import normal_quantile, student_quantile
+from veneer.statistics.jackknife import Kind
 from veneer.statistics.reasons import Reason
 
 Z = float(normal_quantile(0.975))
@@ -73,7 +74,7 @@ def mean(
     if not len(x):
         return _nothing("bca")
     if not share or not _binary(x):
-        return _ratio(x, np.ones(len(x)), seed, clusters, share=share)
+        return _ratio(x, np.ones(len(x)), seed, clusters)
     if clusters is None:
         return rate(int(x.sum()), len(x))
     return _clustered_rate(x, clusters)
@@ -89,20 +90,14 @@ def on_scale(
 ) -> Estimate:
     """Mean of values between `least` and `most`, to which its limits keep. Where all lie at these
     ends, the way from `least` to `most` is a rate: scores of 1 to 5 that are all 1 have an interval
-    from 1 upwards. Where all are equal, others may differ by the width of the scale. Values that
-    leave the scale have the limits of an amount. Values within ROUNDING of an end are at that end:
+    from 1 upwards. Otherwise as `ratio_on_scale`. Values within ROUNDING of an end are at that end:
     a cosine of two equal texts is 1 but for float32."""
     x, way = _finite(values), most - least
     for end in (least, most):
         x = np.where(np.abs(x - end) <= ROUNDING * way, end, x)
-    if not len(x) or way <= 0 or x.min() < least or x.max() > most:
-        return mean(x, seed=seed, clusters=clusters, share=False)
-    if _binary((x - least) / way):
+    if len(x) and way > 0 and _binary((x - least) / way):
         return _stretched(mean((x - least) / way, seed=seed, clusters=clusters), least, way)
-    if np.ptp(x) == 0:
-        groups = len(x) if clusters is None else len(np.unique(np.asarray(clusters)))
-        return _within(_all_equal(float(x[0]), groups, len(x), scale=way), least, most)
-    return _within(mean(x, seed=seed, clusters=clusters, share=False), least, most)
+    return ratio_on_scale(x, np.ones(len(x)), least, most, seed=seed, clusters=clusters)
 
 
 def _within(e: Estimate, least: float, most: float) -> Estimate:
@@ -117,7 +112,12 @@ def _stretched(share: Estimate, least: float, way: float) -> Estimate:
     value, low, high = (
         None if v is None else least + way * v for v in (share.value, share.low, share.high)
     )
-    return replace(share, value=value, low=low, high=high)
+    reason = share.reason
+    if reason is not None and reason.code == "all_equal":
+        reason = Reason.of(
+            reason.code, **{k: v * way if k == "width" else v for k, v in reason.values}
+        )
+    return replace(share, value=value, low=low, high=high, note=None, reason=reason)
 
 
 def in_unit(
@@ -135,13 +135,16 @@ def ratio_of_sums(
     *,
     seed: int = 0,
     clusters: ArrayLike | None = None,
+    signed: bool = False,
 ) -> Estimate:
     """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters)
     resampled in pairs, BCa.
 
-    For the KL of a set: sums over each prompt's tokens, and numbers of tokens.
+    For the KL of a set: sums over each prompt's tokens, and numbers of tokens. signed: the
+    numerators are differences, which may be negative even where none of these is, so that few of
+    them cannot exclude 0 by their sign alone.
     """
-    return _ratio(numerators, denominators, seed, clusters)
+    return _ratio(numerators, denominators, seed, clusters, kind="signed" if signed else "amount")
 
 
 def ratio_on_scale(
@@ -151,17 +154,18 @@ def ratio_on_scale(
     most: float,
     *,
     seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Estimate:
-    """`ratio_of_sums` of scores between `least` and `most`, to which its limits keep; where all lie
-    at one of these ends, the way from `least` to `most` is a rate (`on_scale`). numerators: the sum
-    of each prompt's scores; denominators: their number."""
+    """`ratio_of_sums` of scores between `least` and `most`, to which its limits keep. numerators:
+    the sum of each prompt's scores; denominators: their number. A scale that runs the other way
+    has the mirrored interval. Where all scores are equal, others may differ by the width of the
+    scale. Scores that leave the scale have the limits of an amount."""
     sums, counts, way = _finite(numerators), _finite(denominators), most - least
-    if not any(np.array_equal(sums, end * counts) for end in (least, most)):
-        e = ratio_of_sums(sums, counts, seed=seed)
-        if e.value is not None and e.reason is not None and e.reason.code == "all_equal":
-            e = _all_equal(e.value, len(sums), len(sums), scale=way)
-        return _within(e, least, most)
-    return _stretched(ratio_of_sums((sums - least * counts) / way, counts, seed=seed), least, way)
+    _same_length(sums, counts)
+    if way <= 0 or np.any((sums < least * counts) | (sums > most * counts)):
+        return ratio_of_sums(sums, counts, seed=seed, clusters=clusters)
+    shares = (sums - least * counts) / way
+    return _stretched(_ratio(shares, counts, seed, clusters, kind="share"), least, way)
 
 
 def recovered(
@@ -173,7 +177,7 @@ def recovered(
 ) -> Estimate:
     """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so
     their number cancels."""
-    e = _ratio(kl_sum_veneer, kl_sum_base, seed, clusters, share=False)
+    e = _ratio(kl_sum_veneer, kl_sum_base, seed, clusters)
     if e.value is None:
         reason = Reason("base_kl_is_0") if e.n else e.reason
         return Estimate(None, None, None, e.n, e.method, reason=reason)
@@ -204,7 +208,7 @@ def difference(
             groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
             e = _all_equal(float(d[0]), groups, n, scale=size)
         else:
-            e = _ratio(d, np.ones(n), seed, clusters, scale=size)
+            e = _ratio(d, np.ones(n), seed, clusters, kind="signed", scale=size)
         return _within(e, -1.0, 1.0) if rates else e
     value, shrunk = float((x - y).mean()), float((x - y).sum() / (n + 2))
     error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
@@ -293,11 +297,11 @@ def _ratio(
     seed: int,
     clusters: ArrayLike | None = None,
     *,
-    share: bool = True,
+    kind: Kind = "amount",
     scale: float | None = None,
 ) -> Estimate:
-    """scale: of differences, by how much one may differ from the others; they may be negative even
-    where none of these is."""
+    """kind: `jackknife.Kind`. scale: by how much one of the values may differ from the others where
+    all are equal."""
     x, y = _finite(numerators), _finite(denominators)
     _same_length(x, y)
     n, reason = len(x), None
@@ -313,36 +317,21 @@ def _ratio(
         x, y = _by_cluster(x, y, ids[order])
         reason = Reason.of("groups_resampled", groups=len(x))
     value = float(x.sum() / y.sum())
+    if kind == "share":
+        value, scale = min(max(value, 0.0), 1.0), 1.0
+    held = int(np.sum(y > 0))  # one without a denominator tells nothing of the ratio
     if np.allclose(x, value * y, rtol=1e-12, atol=0):
-        return _all_equal(value, len(x), n, scale=scale, share=share)
+        return _all_equal(value, held, n, scale=scale, share=kind == "share")
     left_out = np.full(len(x), value)
     np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
     if len(x) < bootstrap.LEAST_FOR_BCA:
-        low, high, method = _few(value, left_out, positive=scale is None and bool(np.all(x >= 0)))
+        whole = kind != "signed" and bool(np.all(x >= 0))
+        low, high, method = jackknife.limits(value, left_out, kind if whole else "signed")
         return Estimate(value, low, high, n, method, reason=reason)
     low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
     if low == high:
-        return _all_equal(value, len(x), n, scale=scale, share=share)
+        return _all_equal(value, held, n, scale=scale, share=kind == "share")
     return Estimate(value, low, high, n, method, reason=reason)
-
-
-def _few(value: float, left_out: np.ndarray, *, positive: bool) -> tuple[float, float, str]:
-    """(low, high, method) of a ratio of few prompts or groups, where a bootstrap has too few
-    resamples to hold its level: the spread of the ratio without each one in turn (jackknife, Tukey
-    1958), with Student's t. positive: of the ratio's logarithm, because sums of what is never
-    negative are skewed. A prompt without which the ratio is 0 leaves no bound below the value but
-    0."""
-    k = len(left_out)
-    q = float(student_quantile(0.975, k - 1)) * np.sqrt((k - 1) / k)
-    if not positive:
-        half = q * float(np.sqrt(np.sum((left_out - left_out.mean()) ** 2)))
-        return value - half, value + half, "jackknife-t"
-    if np.any(left_out <= 0):
-        half = q * float(np.sqrt(np.sum((left_out - left_out.mean()) ** 2)))
-        return 0.0, value + half, "jackknife-t"
-    logs = np.log(left_out)
-    half = min(q * float(np.sqrt(np.sum((logs - logs.mean()) ** 2))), 700.0)
-    return value * float(np.exp(-half)), value * float(np.exp(half)), "jackknife-t-log"
 
 
 def _fieller(
@@ -372,22 +361,22 @@ def wilson_limits(p: float, n: float, z: float = Z) -> tuple[float, float]:
 
 
 def _all_equal(
-    value: float, groups: int, n: int, *, scale: float | None = None, share: bool = True
+    value: float, groups: int, n: int, *, scale: float | None = None, share: bool = False
 ) -> Estimate:
     """Return an interval where every prompt (or group) gives the same value, so that a bootstrap
     has width zero.
 
     Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to
-    differ by `scale`, by default |value|, or 1 where the value is 0. A value of 0 keeps to [0, w]
-    and a share of 1 to [1 - w, 1], as a rate does.
+    differ by `scale`, by default |value|, or 1 where the value is 0. An amount of 0 keeps to
+    [0, w], and a share to [0, 1], as a rate does.
     """
     if groups < 2:
         return Estimate(value, None, None, n, "none", reason=Reason("one_group"))
     w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
     low = value if value == 0 and scale is None else value - w
-    high = value if value == 1 and scale is None and share else value + w
     reason = Reason.of("all_equal", width=w, groups=groups)
-    return Estimate(value, low, high, n, "prior-count", reason=reason)
+    e = Estimate(value, low, value + w, n, "prior-count", reason=reason)
+    return _within(e, 0.0, 1.0) if share else e
 
 
 def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:

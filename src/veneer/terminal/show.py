@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from veneer.terminal.tables import number
+
 if TYPE_CHECKING:
     from veneer.foundation.results import Measurement, Results
     from veneer.report.discernment import MeasuredContrast
@@ -100,9 +102,11 @@ def figure(row: Measurement | None) -> str:
         return "undefined"
     digits = ".0e" if abs(row.value) < 1e-3 and row.metric in GAINED else ".2f"
     limits = (
-        "" if row.low is None or row.high is None else f" [{row.low:{digits}}, {row.high:{digits}}]"
+        ""
+        if row.low is None or row.high is None
+        else f" [{number(row.low, digits)}, {number(row.high, digits)}]"
     )
-    return f"{row.value:{digits}}{limits}"
+    return f"{number(row.value, digits)}{limits}"
 
 
 def _three(rows, refused: OverRefusal | None, contrast: MeasuredContrast | None):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from veneer.foundation.results import Measurement
 
 MOST = 6  # digits behind the point
+HUGE = 1e6
 ROUNDING = 1e-6  # of single precision, around 1
 ENDLESS = 10_000  # columns of a terminal that cuts nothing
 
@@ -76,6 +77,13 @@ def cell(row: Measurement | None, places: int, missing: str = "-") -> str:
     if row.value is None:
         return "undefined"
     limits = ""
+    form = f".{places}f"
     if row.low is not None and row.high is not None:
-        limits = f" [{row.low:.{places}f}, {row.high:.{places}f}]"
-    return f"{row.value:.{places}f}{limits}"
+        limits = f" [{number(row.low, form)}, {number(row.high, form)}]"
+    return f"{number(row.value, form)}{limits}"
+
+
+def number(x: float, form: str) -> str:
+    """A number of a row in the given format; where it is huge, as an interval from two prompts may
+    be, in powers of ten."""
+    return f"{x:{'.0e' if abs(x) >= HUGE else form}}"

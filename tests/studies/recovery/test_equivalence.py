@@ -183,3 +183,11 @@ def test_prompts_with_too_few_candidates_have_no_best():
 def test_the_best_is_compared_at_what_every_system_usually_has():
     assert common_count([[5, 5, 5, 0], [4, 4, 4, 4], [5, 5, 1, 5]]) == 4
     assert common_count([[0, 0], [5, 5]]) == 0 and common_count([]) == 0
+
+
+@pytest.mark.parametrize(("n", "word"), [(3, "undecided"), (5, "equivalent")])
+def test_equal_values_on_few_prompts_are_not_certain(n, word):
+    """Three greedy answers that are the ceiling's: as three coins on one side, p is 1/8."""
+    same = np.full(n, 0.9)
+    one = equivalence({"same": same}, np.full(n, 0.5), same, margin=0.05)["same"]
+    assert (one.word, one.p) == (word, 0.5**n)

@@ -215,7 +215,7 @@ def distance_rows(
             ("only_layers", "kl", ONLY_LAYERS, NATS),
             ("agree", "top1_agreement", AUDITED, "share"),
         ):
-            e = mean_of(distances, column, mask, seed, clusters)
+            e = mean_of(distances, column, mask, seed, clusters, share=unit == "share")
             yield _row(e, task, metric, system, split, unit)
         for first, last in BINS:
             in_bin = mask & (distances["position"] >= first) & (distances["position"] <= last)
@@ -232,22 +232,25 @@ def mean_of(
     mask: np.ndarray,
     seed: int,
     clusters: np.ndarray | None = None,
+    *,
+    share: bool = False,
 ) -> Estimate:
-    """A column's mean over tokens, with prompts, or clusters of them, resampled; one that is 0 at
-    every token has no spread to resample."""
+    """A column's mean over tokens, with prompts, or clusters of them, resampled; an amount that is
+    0 at every token has no spread to resample. share: whether the column says yes or no."""
     values = distances[column][mask].astype(float)
     numbers, inverse = np.unique(distances["prompt"][mask], return_inverse=True)
     counts = np.bincount(inverse).astype(float)
     if np.isnan(values).any():
         note = "one model's head does not fit the other's hidden states"
         return Estimate(None, None, None, len(counts), "none", note)
+    sums, own = np.bincount(inverse, values), kept(clusters, numbers)
+    if share:
+        return intervals.ratio_on_scale(sums, counts, 0, 1, seed=seed, clusters=own)
     if not values.any():
         return Estimate(
             0.0, None, None, len(counts), "none", f"exactly 0 at each of {len(values)} tokens"
         )
-    return intervals.ratio_of_sums(
-        np.bincount(inverse, values), counts, seed=seed, clusters=kept(clusters, numbers)
-    )
+    return intervals.ratio_of_sums(sums, counts, seed=seed, clusters=own)
 
 
 def _row(

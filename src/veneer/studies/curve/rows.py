@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,10 +29,13 @@ def outcome_rows(task: Task, outcomes: Outcomes, seed: int) -> Iterator[Measurem
                 continue
             keep = ~np.isnan(y).any(axis=0)
             first = runs[0]
-            words = {"judge": first.judges[metric], "unit": first.units.get(metric, "share")}
+            words: dict[str, Any] = {
+                "judge": first.judges[metric],
+                "unit": first.units.get(metric, "share"),
+            }
             facts = {"seeds": len(y)}
             if keep.any():
-                whole = estimate(y[:, keep], seed, kept(clusters, keep))
+                whole = estimate(y[:, keep], words["unit"], seed, kept(clusters, keep))
                 yield Measurement.estimated(
                     whole,
                     STUDY,
@@ -46,19 +50,23 @@ def outcome_rows(task: Task, outcomes: Outcomes, seed: int) -> Iterator[Measurem
             for number, own in enumerate(y if len(y) > 1 else ()):
                 known = ~np.isnan(own)
                 if known.any():
-                    one = intervals.mean(own[known], seed=seed, clusters=kept(clusters, known))
+                    one = intervals.in_unit(
+                        own[known], words["unit"], seed=seed, clusters=kept(clusters, known)
+                    )
                     split = seed_split(seed + number)
                     yield Measurement.estimated(
                         one, STUDY, task.name, metric, system.name, split=split, **words
                     )
 
 
-def estimate(values: np.ndarray, seed: int, clusters: np.ndarray | None = None) -> Estimate:
+def estimate(
+    values: np.ndarray, unit: str, seed: int, clusters: np.ndarray | None = None
+) -> Estimate:
     """Mean of (runs, n) scores: of shares with both spreads, of other scores with that of the
     prompts. clusters: the id of each prompt (clusters.py)."""
-    if np.all((values >= 0) & (values <= 1)):
+    if intervals.SCALES.get(unit) == (0, 1) and np.all((values >= 0) & (values <= 1)):
         return crossed_rate(values, clusters)
-    return intervals.mean(values.mean(axis=0), seed=seed, clusters=clusters)
+    return intervals.in_unit(values.mean(axis=0), unit, seed=seed, clusters=clusters)
 
 
 def step_rows(plans: Sequence[Plan]) -> Iterator[Measurement]:

@@ -123,14 +123,15 @@ class Surface:
                 continue
             words = {"judge": runs[0].judges[metric], "split": TEST}
             facts = {"seeds": len(y)}
-            e = estimate(y[:, keep], self.config.seed, kept(clusters, keep))
+            unit = runs[0].units.get(metric, "share")
+            e = estimate(y[:, keep], unit, self.config.seed, kept(clusters, keep))
             yield Measurement.estimated(
                 e,
                 STUDY,
                 task.name,
                 metric,
                 system,
-                unit=runs[0].units.get(metric, "share"),
+                unit=unit,
                 facts=facts,
                 **words,
             )
@@ -189,15 +190,16 @@ class Surface:
         for metric, values in one.values.items():
             known = ~np.isnan(values)
             if known.any():
+                unit = one.units.get(metric, "share")
                 yield Measurement.estimated(
-                    estimate(values[known][None], self.config.seed, kept(clusters, known)),
+                    estimate(values[known][None], unit, self.config.seed, kept(clusters, known)),
                     STUDY,
                     task.name,
                     metric,
                     "base",
                     judge=one.judges[metric],
                     split=TEST,
-                    unit=one.units.get(metric, "share"),
+                    unit=unit,
                 )
 
 

@@ -299,7 +299,8 @@ def _sum_rows(
         judge = f"{judge} + {quality['quality_judge']}"
     for metric, (top, bottom) in sums.items():
         use = bottom > 0
-        e = intervals.ratio_of_sums(top[use], bottom[use], seed=seed)
+        least, most = intervals.SCALES.get(_unit(metric), (0, 1))
+        e = intervals.ratio_on_scale(top[use], bottom[use], least, most, seed=seed)
         facts = {"answers": answers, "reference": reference, "alternative": alternative}
         facts |= {} if quality else j.facts()
         facts |= quality or {}

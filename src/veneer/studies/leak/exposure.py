@@ -54,7 +54,8 @@ def exposed(
     members.
     """
     a, b = (
-        ratio_of_sums(base - own, tokens, seed=seed) for base, own, tokens in (members, held_out)
+        ratio_of_sums(base - own, tokens, seed=seed, signed=True)
+        for base, own, tokens in (members, held_out)
     )
     return independent_difference(a, b)
 

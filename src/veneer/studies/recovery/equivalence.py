@@ -181,10 +181,11 @@ def _decided(v: Equivalence, adjusted: tuple[float, float] | None, family: int) 
 
 
 def _one_sided(x: np.ndarray) -> float:
-    """p of "the mean is 0 or less", by Student's t."""
+    """p of "the mean is 0 or less", by Student's t; where every prompt has the same value, by the
+    sign test, since a spread of 0 would make the least n certain."""
     error = x.std(ddof=1) / np.sqrt(len(x))
-    if error <= 1e-15 * max(1.0, float(np.abs(x).max())):  # every prompt says the same
-        return 0.0 if x.mean() > 0 else 1.0
+    if error <= 1e-15 * max(1.0, float(np.abs(x).max())):
+        return float(0.5 ** len(x)) if x.mean() > 0 else 1.0
     return float(student_above(x.mean() / error, len(x) - 1))
 
 

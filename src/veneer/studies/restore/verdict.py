@@ -150,7 +150,9 @@ class _Judgement:
         text = portion = None
         if one.text_nats is not None and compromised.text_nats is not None and len(self.tokens):
             rise = one.text_nats - compromised.text_nats
-            text = intervals.ratio_of_sums(rise, self.tokens, seed=seed, clusters=ids.text)
+            text = intervals.ratio_of_sums(
+                rise, self.tokens, seed=seed, clusters=ids.text, signed=True
+            )
         if aligned is not None:
             columns = (one.refused, compromised.refused, aligned.refused)
             keep = _defined(*columns)

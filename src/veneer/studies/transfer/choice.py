@@ -105,7 +105,9 @@ def _headline(
         return None
     values = scored.values[metric][known]
     row = Measurement.estimated(
-        intervals.mean(values, seed=seed, clusters=kept(task_clusters(task, prompts), known)),
+        intervals.on_scale(
+            values, 0, 1, seed=seed, clusters=kept(task_clusters(task, prompts), known)
+        ),
         STUDY,
         task.name,
         metric,

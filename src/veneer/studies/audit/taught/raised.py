@@ -131,21 +131,28 @@ def _token(
         id,
         TokenTexts(pair.base.tokenizer).name(id),
         direction,
-        _estimate(distance, mined.distance.sum(1), texts, seed),
+        _estimate(distance, mined.distance.sum(1), texts, seed, share=True),
         _estimate(c, a + RARE * mined.positions, texts, seed),
-        _estimate(top, mined.positions, texts, seed),
+        _estimate(top, mined.positions, texts, seed, share=True),
         float(mined.positive[:, id].sum() / mined.positions.sum()),
         p,
     )
 
 
-def _estimate(above: torch.Tensor, below: torch.Tensor, texts: int, seed: int) -> Estimate:
-    """A ratio of sums over the groups of texts. texts: 0 for no interval."""
+def _estimate(
+    above: torch.Tensor, below: torch.Tensor, texts: int, seed: int, *, share: bool = False
+) -> Estimate:
+    """A ratio of sums over the groups of texts, or a share of them. texts: 0 for no interval."""
     x, y = above.double().numpy(), below.double().numpy()
     if not texts or not y.sum() or not x.any():
         value = float(x.sum() / y.sum()) if y.sum() else None
         return Estimate(value, None, None, texts, "none")
-    return replace(intervals.ratio_of_sums(x, y, seed=seed), n=texts)
+    e = (
+        intervals.ratio_on_scale(x, y, 0, 1, seed=seed)
+        if share
+        else intervals.ratio_of_sums(x, y, seed=seed)
+    )
+    return replace(e, n=texts)
 
 
 def with_contexts(
