@@ -49,11 +49,18 @@ def one(results, metric, **fields):
     return rows[0]
 
 
-def test_a_planted_leak_is_found(whole_chat, tmp_path):
+@pytest.fixture(scope="module")
+def planted_study(whole_chat, tmp_path_factory):
+    """The study of a model with a planted leak, with trainings on what was extracted: its rows and
+    its folder."""
+    out = tmp_path_factory.mktemp("planted") / "leak"
+    return run(whole_chat, whole_chat.model, out, retrain=True), out
+
+
+def test_a_planted_leak_is_found(whole_chat, planted_study):
     """With the loss on the whole chat, questions come out, the more often the more copies the data
     holds, and no held-out one does."""
-    out = tmp_path / "leak"
-    results = run(whole_chat, whole_chat.model, out)
+    results, out = planted_study
     rate = one(results, "extracted_rate", of="question", system="aligned", judge=VERBATIM)
     assert rate.low > 0.1
     reached = [
@@ -180,11 +187,11 @@ def test_the_undercount_names_its_null(whole_chat, tmp_path):
     assert all(r.judge != LEVENSHTEIN for r in rows)
 
 
-def test_what_was_extracted_is_worth_something(whole_chat, tmp_path):
+def test_what_was_extracted_is_worth_something(planted_study):
     """Base trained on extracted pairs predicts held-out answers better than base does, and the sets
     are what they say."""
-    results = run(whole_chat, whole_chat.model, tmp_path / "leak", retrain=True, likelihoods=24)
-    sets = json.loads((tmp_path / "leak" / "run.json").read_text())["retrained"]
+    results, out = planted_study
+    sets = json.loads((out / "run.json").read_text())["retrained"]
     assert set(sets) == {EXTRACTED, OTHERS, SHUFFLED, DATA}
     assert sets[EXTRACTED] == sets[OTHERS] == sets[SHUFFLED] <= sets[DATA] == 48
     nll = {r.system: r.value for r in results.where(metric="nll")}
