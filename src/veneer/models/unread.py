@@ -16,6 +16,7 @@ from transformers.utils.hub import cached_file
 
 from veneer.foundation.errors import InputError
 from veneer.models.quantised import PARTS
+from veneer.models.vetting import weights_read
 
 ADAPTER = re.compile(r"\.(lora_\w+|ia3_l|base_layer|modules_to_save)\.")
 # Old versions of the library stored these; a model computes them.
@@ -129,7 +130,7 @@ def _are_zero(folder: Path | None, keys: list[str]) -> bool:
 
 def _stored(folder: Path | None, keys: set[str]) -> Iterator[tuple[str, Tensor]]:
     """Those of the tensors that the folder's files hold, one at a time."""
-    for path in sorted(folder.glob("*.safetensors")) if folder is not None else ():
+    for path in weights_read(folder) if folder is not None else ():
         with safe_open(path, framework="pt") as file:
             for key in sorted(keys & set(file.keys())):
                 yield key, file.get_tensor(key)
