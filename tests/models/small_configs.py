@@ -407,5 +407,5 @@ MORE: dict[str, dict[str, Any]] = {
     },
     # the head is filled up with rows whose logits the model cuts off
     "inkling_text": {"swa_head_dim": 8, "unpadded_vocab_size": 394},
-    "inkling2_text": {"swa_head_dim": 8},
+    "inkling2_text": {"swa_head_dim": 8, "unpadded_vocab_size": 394},
 }

@@ -18,6 +18,7 @@ from veneer.models.formats import (
     PlainFormat,
     check_arguments,
     dated,
+    encode_text,
     format_from_facts,
     one_bos,
 )
@@ -33,7 +34,7 @@ def tokenizer_with(template: str | None = TEMPLATE, *, single: str | None = None
     tok = copy.deepcopy(tokenizer())
     tok.chat_template = template
     if single is not None:
-        ids = [(t, tok.convert_tokens_to_ids(t)) for t in ("<|bos|>", "<|eos|>")]
+        ids = [(t, tok.convert_tokens_to_ids(t)) for t in ("<|bos|>", "<|eos|>", "<|end|>")]
         tok.backend_tokenizer.post_processor = processors.TemplateProcessing(
             single=single, special_tokens=ids
         )
@@ -59,6 +60,17 @@ def test_plain_text_has_the_tokenizers_own_bos_once_and_no_eos(single, starts):
     ids = PlainFormat().encode(tok, PROMPT)
     assert count(tok, ids, "<|bos|>") == starts and count(tok, ids, "<|eos|>") == 0
     assert tok.decode(ids, skip_special_tokens=True) == "Bread is baked"
+
+
+@pytest.mark.parametrize("single", ["<|bos|> $A <|end|>", "<|bos|> $A <|end|> <|eos|>"])
+def test_a_token_that_closes_a_text_is_left_out_whatever_it_is(single):
+    """BERT's [SEP], or the </s> of a tokenizer whose eos_token was set to another one."""
+    tok = tokenizer_with(single=single)
+    want = tok("<|bos|>Bread is baked", add_special_tokens=False)["input_ids"]
+    assert PlainFormat().encode(tok, PROMPT) == want
+    assert encode_text(tok, "") == want[:1]
+    own = encode_text(tok, "Bread is baked<|eos|>")  # that of the text stays, once
+    assert own == [*want, tok.eos_token_id]
 
 
 def test_a_bos_that_the_text_itself_brings_is_not_doubled():

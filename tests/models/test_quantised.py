@@ -179,13 +179,38 @@ def without_fp8_of(part, tensors, plain):
     return {n: t for n, t in tensors.items() if not n.startswith(part)} | mine
 
 
-def test_a_quantised_output_head_is_named():
+class OfAnotherKind(torch.Tensor):
+    """As torchao's quantised tensors: they say that they are float32."""
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        torch.zeros(8, 4, dtype=torch.uint8),
+        torch.zeros(8, 4).as_subclass(OfAnotherKind),
+    ],
+)
+def test_a_quantised_output_head_is_named(weight):
     lm = tiny()
-    lm.model.get_output_embeddings().weight = torch.nn.Parameter(
-        torch.zeros(8, 4, dtype=torch.uint8), requires_grad=False
-    )
+    lm.model.get_output_embeddings().weight = torch.nn.Parameter(weight, requires_grad=False)
     with pytest.raises(InputError, match="the output head of it is quantised"):
         find_backbone_and_head(lm.model, "it")
+
+
+@pytest.mark.parametrize("quantised", [True, False])
+def test_states_that_round_by_what_is_read_beside_them_are_causal(quantised, monkeypatch):
+    """A model that quantises its activations (torchao's dynamic int8) rounds them otherwise in a
+    longer text. A plain model that did so would read the tokens that follow."""
+    lm = tiny()
+    lm.model.is_quantized = quantised
+    layer = lm.model.model.layers[0].mlp
+    plain = layer.forward
+    monkeypatch.setattr(layer, "forward", lambda x: plain(x) * (1 + 1e-3 * x.shape[1] / 16))
+    if quantised:
+        find_backbone_and_head(lm.model, "it")
+    else:
+        with pytest.raises(InputError, match="reads the tokens that follow"):
+            find_backbone_and_head(lm.model, "it")
 
 
 def test_quantised_weights_in_memory_are_not_merged(tmp_path):

@@ -44,6 +44,14 @@ def test_a_head_with_rows_that_have_no_logit(tmp_path):
     assert (lm.head.rows, len(lm.model.get_output_embeddings().weight)) == (394, 400)
 
 
+@pytest.mark.skipif("inkling2_text" not in KINDS, reason="this transformers has no such type")
+def test_a_head_that_is_filled_up_when_it_is_saved(tmp_path):
+    """transformers 5.24 keeps the rows that have a logit and saves more; 5.23 loads all."""
+    outcome = examine("inkling2_text", tmp_path)
+    assert outcome.result == "right", outcome
+    assert load_model(str(tmp_path / "merged"), device="cpu").head.rows == 394
+
+
 def check(kind: str, folder: Path) -> None:
     outcome = examine(kind, folder)
     assert outcome.result in ("right", "refused", "not built"), outcome

@@ -92,6 +92,32 @@ def test_other_tensors_are_named_and_those_that_a_model_computes_are_not(tmp_pat
     )
 
 
+def test_layers_beyond_those_of_the_config(tmp_path, caplog):
+    """They would be left out; layers for drafting tokens, with tensors of their own, may be. A
+    part of a layer that is read is no further layer (shared keys of Gemma 3n)."""
+    folder = save(tmp_path / "model")
+    rewrite(folder / "config.json", lambda c: c.update(num_hidden_layers=1))
+    with pytest.raises(
+        InputError, match=r"holds 9 tensors such as model.layers.1.*, layers beyond"
+    ):
+        load_model(str(folder), device="cpu")
+    draft = with_more(folder, **{"model.layers.1.eh_proj.weight": torch.ones(32, 64)})
+    load_model(str(draft), device="cpu")
+    assert "holds 10 tensors such as model.layers.1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["output.weight", "transformer.lm_head.weight", "embed_out.weight"]
+)
+def test_a_head_under_a_name_that_is_not_read(name, tmp_path):
+    """With tied embeddings nothing is missing, and the model would be another one."""
+    folder = save(tmp_path / "model", kind="llama-tied")
+    rows = tiny("llama-tied").model.get_input_embeddings().weight.detach()
+    load_model(str(with_more(folder, **{name: rows.clone()})), device="cpu")  # the same numbers
+    with pytest.raises(InputError, match=f"holds {name}, of the size of an output head"):
+        load_model(str(with_more(folder, **{name: rows + 1})), device="cpu")
+
+
 def test_a_reward_model_is_no_language_model(tmp_path):
     """Its backbone has tied embeddings, so that a causal class would find a head."""
     base = save(tmp_path / "base", kind="qwen2")

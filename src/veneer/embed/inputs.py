@@ -10,11 +10,12 @@ from torch import Tensor
 
 
 def frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Return the special tokens before and behind a text, as the tokenizer itself puts them."""
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a", add_special_tokens=True)["input_ids"]
-    at = next(i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
-    return list(whole[:at]), list(whole[at + len(bare) :])
+    """Return the special tokens before and behind a text, as the tokenizer itself puts them; none
+    where it reads a text otherwise beside them."""
+    bare = list(tokenizer("a", add_special_tokens=False)["input_ids"])
+    whole = list(tokenizer("a", add_special_tokens=True)["input_ids"])
+    starts = [i for i in range(len(whole)) if whole[i : i + len(bare)] == bare]
+    return (whole[: starts[0]], whole[starts[0] + len(bare) :]) if starts else ([], [])
 
 
 def positions(config: Any, tokenizer: Any) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
+from veneer.embed.inputs import frame
 from veneer.foundation.errors import InputError
 from veneer.models.templates import (
     arguments_read,
@@ -51,12 +52,11 @@ class TextFormat(Format, Protocol):
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
-    """Token ids of a text with the tokenizer's own BOS, if it has one, and no EOS: the
-    model is to go on."""
-    ids = list(tokenizer(text, verbose=False)["input_ids"])
-    if ids and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token or "\0"):
-        ids = ids[:-1]
-    return one_bos(ids, tokenizer)
+    """Token ids of a text behind the special tokens that the tokenizer puts in front of one, and
+    without those that it puts at the end, whatever they are (EOS, [SEP]): the model is to go on."""
+    before, _ = frame(tokenizer)
+    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    return one_bos([*before, *ids], tokenizer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.models.backbone import HeadInput
@@ -200,7 +200,9 @@ def check_plain(layer: Any, name: str) -> None:
     """Raise InputError for a head with quantised weights."""
     weight = getattr(layer, "weight", None)
     kind = getattr(weight, "dtype", None)
-    if kind not in (None, torch.float32, torch.float64, *ROUNDINGS) or hasattr(layer, "qweight"):
+    plain = type(weight) in (type(None), Tensor, nn.Parameter)  # torchao: tensors of its own kind
+    plain = plain and kind in (None, torch.float32, torch.float64, *ROUNDINGS)
+    if not plain or hasattr(layer, "qweight"):
         raise InputError(
             f"the output head of {name} is quantised; expected one of plain numbers, which a "
             "veneer is added to: give the model without quantisation, or quantise it without its "
@@ -267,7 +269,9 @@ def _on_probe(model: Any, backbone: Any, head: Head, name: str) -> tuple[Tensor,
             f"{probe.shape[1]} tokens; expected one state for each token, as a causal language "
             "model has them"
         )
-    rounding = 0.2 if hidden.dtype in (torch.float16, torch.bfloat16) else 1e-4
+    # what is quantised may round each state by those that are read beside it
+    rounded = hidden.dtype in ROUNDINGS or getattr(model, "is_quantized", False)
+    rounding = 0.2 if rounded else 1e-4
     if (
         bool(torch.isfinite(hidden).all())
         and distance(beginning, hidden[:, : beginning.shape[1]]) > rounding

@@ -41,10 +41,11 @@ def template_of(tokenizer: Any) -> str | None:
         return tokenizer.chat_template
     try:
         return str(tokenizer.get_chat_template())
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError):
+        names = ", ".join(sorted(map(str, tokenizer.chat_template)))
         raise InputError(
-            f"the tokenizer of {_name(tokenizer)} has several chat templates and none is the "
-            f"default ({_first(error)}); save it with one template, or name one of them default"
+            f"the tokenizer of {_name(tokenizer)} has chat templates with names ({names}), and "
+            "none of them is named default; save it with one template, or name one of them default"
         ) from None
 
 

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel
 
 from tiny import tiny, tokenizer
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, VeneerError
 from veneer.head import Veneer
 from veneer.head.merge import merge
 from veneer.models.checkpoint import merge as checkpoint
@@ -77,7 +77,7 @@ def test_a_checkpoint_without_the_shift_is_refused(tmp_path, monkeypatch):
     veneer = shifting(lm)
     whole = checkpoint.untie_with
     monkeypatch.setattr(checkpoint, "untie_with", lambda lm, weight, bias: whole(lm, weight))
-    with pytest.raises(Exception, match=r"does not hold the merged head's bias as lm_head\.bias"):
+    with pytest.raises(VeneerError, match=r"lm_head\.bias of the saved checkpoint is not"):
         merge(veneer, lm, tmp_path / "m")
     assert not (tmp_path / "m").exists()
 

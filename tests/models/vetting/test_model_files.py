@@ -95,6 +95,14 @@ def test_a_folder_of_a_stranger_that_is_right_loads(folder):
     assert load_model(str(folder)).head.rows == load_model("lab:base").head.rows
 
 
+def test_files_that_are_not_read_are_not_judged(folder):
+    """Mistral's consolidated.safetensors, or a shard that an earlier save left: the library does
+    not read them."""
+    other = {"layers.0.attention.wq.weight": torch.ones(8, 8, dtype=torch.int8)}
+    save_file(other, folder / "consolidated.safetensors")
+    load_model(str(folder), device="cpu")
+
+
 @pytest.mark.parametrize("kind", ["absolute", "above", "link", "missing"])
 def test_an_index_that_points_out_of_its_folder(kind, folder, tmp_path):
     outside = tmp_path / "outside.safetensors"

@@ -14,7 +14,7 @@ from veneer.studies.complexity.program import files
 from veneer.studies.complexity.program.decoders.coder import Coder, payload_of
 from veneer.studies.complexity.program.encoder import Encoder, write_program
 
-BASE = "0123456789"
+BASE = bytes.fromhex("01234567")
 
 
 def coded(values, context="x"):
@@ -85,14 +85,13 @@ def test_a_flipped_bit_is_refused(tmp_path):
     path = tmp_path / "a.vnp"
     assert write_program(path, "head", BASE, coded(range(40))) == path.stat().st_size
     whole = path.read_bytes()
-    base = bytes.fromhex(BASE[:8])
-    decoder = Coder(payload_of(whole, "head", base))
+    decoder = Coder(payload_of(whole, "head", BASE))
     assert [decoder.integer("x") for _ in range(40)] == list(range(40))
     for place in range(8 * len(whole)):
         damaged = bytearray(whole)
         damaged[place // 8] ^= 1 << place % 8
         with pytest.raises(ValueError):
-            payload_of(bytes(damaged), "head", base)
+            payload_of(bytes(damaged), "head", BASE)
 
 
 def test_another_base_and_another_kind_are_refused(tmp_path):
@@ -101,7 +100,7 @@ def test_another_base_and_another_kind_are_refused(tmp_path):
     with pytest.raises(ValueError, match="another base"):
         payload_of(data, "head", b"abcd")
     with pytest.raises(ValueError, match="not of the kind text"):
-        payload_of(data, "text", bytes.fromhex(BASE[:8]))
+        payload_of(data, "text", BASE)
     assert files.kind_of(tmp_path / "a.vnp") == "head"
     (tmp_path / "b.vnp").write_bytes(b"something else")
     with pytest.raises(InputError, match="no program file"):

@@ -137,7 +137,7 @@ def test_bad_input(tmp_path, capsys):
     (tmp_path / "a.vnp").write_bytes(b"nothing of the kind")
     words = ["--base", "lab:base", "--out", str(tmp_path / "out")]
     assert main(["program", "decode", str(tmp_path / "a.vnp"), *words]) == 2
-    assert "is no program file of version 1" in capsys.readouterr().err
+    assert "is no program file of version 2" in capsys.readouterr().err
     assert main(["program", "encode", str(tmp_path / "a.vnp"), *words]) == 2
     assert "expected `veneer program decode FILE...`" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

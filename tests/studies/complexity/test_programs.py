@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from checkpoints import save
+from checkpoints import rewrite, save, with_tensors
 from edits import rotate
 from tiny import tiny
 from veneer.foundation.errors import InputError
@@ -173,6 +173,39 @@ def test_an_edited_base_is_refused(workshop, base, tmp_path):
     with pytest.raises(InputError, match=r"10000.0 there, 500.0 here\); give base as it was then"):
         ProgramCommand(words=words, base=str(model), out=str(tmp_path / "other")).run()
     assert not (tmp_path / "other").exists()
+
+
+def one_weight(model):
+    """A number that no sample of 1,024 of its tensor holds."""
+    with_tensors(
+        model,
+        lambda t: {
+            k: w + (torch.arange(w.numel()).reshape(w.shape) == 1) if "q_proj" in k else w
+            for k, w in t.items()
+        },
+    )
+
+
+def two_tokens(model):
+    def change(content):
+        vocabulary = content["model"]["vocab"]
+        a, b = sorted(vocabulary, key=vocabulary.get)[40:42]
+        vocabulary[a], vocabulary[b] = vocabulary[b], vocabulary[a]
+
+    rewrite(model / "tokenizer.json", change)
+
+
+@pytest.mark.parametrize("edit", [rotate, one_weight, two_tokens])
+def test_a_file_that_was_copied_alone_knows_its_base(edit, workshop, base, tmp_path):
+    more = {"published_bits": 0, "facts": {}}
+    program = workshop.write("head", "a", "head", head_numbers(base).payload(), **more)
+    words = ("decode", str(workshop.programs / program.file))
+    model = save(tmp_path / "model")
+    rewrite(model / "config.json", lambda c: c.update(transformers_version="5.0.0"))
+    ProgramCommand(words=words, base=str(model), out=str(tmp_path / "out")).run()
+    edit(model)
+    with pytest.raises(InputError, match="belongs to another base model"):
+        ProgramCommand(words=words, base=str(model), out=str(tmp_path / "other")).run()
 
 
 def test_decoder_bits_are_those_of_the_sources():

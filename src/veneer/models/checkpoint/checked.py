@@ -19,6 +19,7 @@ from veneer.models.checkpoint.originals import safetensors_of
 from veneer.models.head import Head
 
 EXAMPLES = 3
+DIFFERS = "the merged checkpoint would differ from base beside its head (tensors: {})"
 
 
 class Tensors:
@@ -61,30 +62,34 @@ def check_checkpoint(folder: Path, model: Any, head: Head, base_files: list[Path
         originals: Any = Tensors(base_files, stack) if base_files else model.state_dict()
         left_out = sorted(set(originals) - names)
         others = names - {written} - biases
-        # a bias that has another name than its weight is compared in the loaded model
-        direct = others <= set(originals) and (head.bias is None or bool(biases))
+        # a bias that has another name than its weight, and a head that is filled up with rows when
+        # it is saved, are compared in the loaded model
+        direct = (
+            others <= set(originals)
+            and (head.bias is None or bool(biases))
+            and saved.shape(written) == tuple(weight.shape)
+        )
         if direct:
-            _compare(saved, originals, sorted(others), folder)
+            _compare(saved, originals, sorted(others))
         _check_loads(folder, model, weight, name, values=not direct)
     return left_out if base_files else []
 
 
 def _written_head(saved: Tensors, head: str, weight: Tensor) -> str:
     """The name of the head in the files: the model's own (`head`), or that of
-    the architecture's published files (GPT-NeoX: embed_out). Raises VeneerError where no tensor
-    there is `weight`."""
-    names = (
-        [head]
-        if head in set(saved)
-        else [n for n in saved if saved.shape(n) == tuple(weight.shape)]
-    )
-    for name in names:
-        tensor = saved[name]
-        if tensor.shape == weight.shape and torch.equal(tensor, weight.to(tensor.dtype).cpu()):
-            return name
+    the architecture's published files (GPT-NeoX: embed_out). It may be filled up there with rows
+    that the library takes off again (Inkling 2). Raises VeneerError where no tensor there begins
+    with `weight`."""
+    rows, *others = weight.shape
+    for name in [head] if head in set(saved) else saved:
+        number, *width = saved.shape(name) or (0,)
+        if number >= rows and width == others:
+            first = saved[name][:rows]
+            if torch.equal(first, weight.to(first.dtype).cpu()):
+                return name
     raise VeneerError(
-        f"the saved checkpoint does not hold the merged head as {head}; this architecture ties "
-        "it on saving"
+        f"{head} of the saved checkpoint is not the merged head: this version of transformers "
+        "saves another tensor as the head of this architecture, and nothing was written"
     )
 
 
@@ -98,8 +103,8 @@ def _check_bias(saved: Tensors, name: str, head: Head) -> None:
     assert head.bias is not None
     if tensor.shape != head.bias.shape or not torch.equal(tensor, head.bias.to(tensor).cpu()):
         raise VeneerError(
-            f"the saved checkpoint does not hold the merged head's bias as {name}; this "
-            "architecture ties it on saving"
+            f"{name} of the saved checkpoint is not the merged head's bias: this version of "
+            "transformers saves another tensor there, and nothing was written"
         )
 
 
@@ -109,7 +114,7 @@ def head_name(model: Any) -> str:
     return next(n for n, m in model.named_modules() if m is layer) + ".weight"
 
 
-def _compare(saved: Tensors, originals: Any, names: list[str], folder: Path) -> None:
+def _compare(saved: Tensors, originals: Any, names: list[str]) -> None:
     """Raise VeneerError where a tensor is not the original, rounded to the dtype in
     which it is saved."""
     differ = []
@@ -119,7 +124,7 @@ def _compare(saved: Tensors, originals: Any, names: list[str], folder: Path) -> 
             ours.shape != theirs.shape or not _equal(ours, theirs.to(ours.dtype))
         ):
             differ.append(name)
-    _raise_if(differ, f"{folder.name} would hold {len(differ)} tensors that are not base's", differ)
+    _raise_if(differ, DIFFERS.format(len(differ)), differ)
 
 
 def _there(tensor: Tensor) -> Tensor | None:
@@ -173,7 +178,7 @@ def _check_loads(folder: Path, model: Any, weight: Tensor, head: str, *, values:
         ]
         _raise_if(
             differ,
-            f"the merged checkpoint would load with {len(differ)} tensors that are not base's",
+            DIFFERS.format(len(differ)),
             differ,
         )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from veneer.embed.inputs import frame
 from veneer.foundation.errors import InputError
 from veneer.models.formats import PlainFormat
 from veneer.models.templates import render
@@ -97,9 +98,7 @@ def chat_template(template: str, *, begin: str = "", end: str = "", blank: bool 
 
 def _begin(tokenizer: Any) -> str:
     """The text of the special tokens that the tokenizer puts before every prompt."""
-    ids, bare = (list(tokenizer("a", add_special_tokens=on)["input_ids"]) for on in (True, False))
-    before = next((at for at in range(len(ids)) if ids[at : at + len(bare)] == bare), 0)
-    return "".join(tokenizer.convert_ids_to_tokens(ids[:before]))
+    return "".join(tokenizer.convert_ids_to_tokens(frame(tokenizer)[0]))
 
 
 def _tried() -> list[tuple[dict[str, str], ...]]:

@@ -2,6 +2,6 @@
 first, and a child process with limits for what cannot be interrupted."""
 
 from veneer.models.vetting.adapter import vet_adapter
-from veneer.models.vetting.model_files import vet_files, vet_folder
+from veneer.models.vetting.model_files import vet_files, vet_folder, weights_read
 
-__all__ = ["vet_adapter", "vet_files", "vet_folder"]
+__all__ = ["vet_adapter", "vet_files", "vet_folder", "weights_read"]

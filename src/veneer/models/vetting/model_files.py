@@ -98,7 +98,7 @@ def vet_files(
     alone.
     """
     config = _object(model / "config.json", "a model's config.json")
-    weights = _whole_weights(model)
+    weights = weights_read(model)
     if config:
         vet_token_ids(model / "config.json", config)
         shapes = shapes_of(weights)
@@ -117,16 +117,18 @@ def vet_files(
         vet_tokenizer(tokenizer / "tokenizer.json", content)
 
 
-def _whole_weights(folder: Path) -> list[Path]:
-    """The safetensors files of a folder; none where the index names one that is not there yet, as
-    in the hub's cache."""
-    if _is_indexed(folder):
-        index = read_json(folder / INDEX, "an index of safetensors")
-        names = index.get("weight_map") if isinstance(index, dict) else None
-        values = names.values() if isinstance(names, dict) else ()
-        if not all(isinstance(n, str) and (folder / n).is_file() for n in values):
-            return []
-    return sorted(folder.glob("*.safetensors"))
+def weights_read(folder: Path) -> list[Path]:
+    """The safetensors files of a folder that the library reads, and not those that an author or an
+    earlier save left beside them (consolidated.safetensors); none where the index names one that is
+    not there yet, as in the hub's cache."""
+    if not _is_indexed(folder):
+        return [folder / SINGLE] if (folder / SINGLE).is_file() else []
+    index = read_json(folder / INDEX, "an index of safetensors")
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    values = list(names.values()) if isinstance(names, dict) else []
+    if not all(isinstance(n, str) and (folder / n).is_file() for n in values):
+        return []
+    return sorted({folder / n for n in values})
 
 
 def _quantised(config: dict[str, Any]) -> bool:

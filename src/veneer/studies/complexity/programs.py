@@ -25,6 +25,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.studies.complexity.names import program_system
 from veneer.studies.complexity.program import files
 from veneer.studies.complexity.program.decoders.adapter import linears
+from veneer.studies.complexity.program.decoders.coder import fingerprint
 from veneer.studies.complexity.program.encoder import write_program
 from veneer.systems.system import System
 from veneer.systems.tuning import sharing
@@ -99,7 +100,7 @@ class Workshop:
                 f"on {base.device}; give --device cpu --dtype float32"
             )
         self.base, self.files = base, files.BaseFiles.of(base)
-        self.fingerprint = base.fingerprint()
+        self.fingerprint = fingerprint(base.model, self.files.model, self.files.tokenizer)
         self.programs, self.rebuilt = out / "programs", out / "rebuilt"
 
     def write(self, view: str, label: str, kind: str, payload: bytes, **more: Any) -> Program:

@@ -64,10 +64,10 @@ class Encoder(Coder):
         return bytes(self.out).rstrip(b"\0")
 
 
-def write_program(path: Path, kind: str, fingerprint: str, payload: bytes) -> int:
+def write_program(path: Path, kind: str, fingerprint: bytes, payload: bytes) -> int:
     """Write a program file: magic and version, kind, 4 bytes of base's fingerprint, payload,
     CRC-32. Returns its size in bytes."""
-    body = MAGIC + bytes([KINDS[kind]]) + bytes.fromhex(fingerprint[:8]) + payload
+    body = MAGIC + bytes([KINDS[kind]]) + fingerprint + payload
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, body + zlib.crc32(body).to_bytes(4, "big"))
     return path.stat().st_size

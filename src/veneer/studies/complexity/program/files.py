@@ -54,7 +54,8 @@ def kind_of(path: Path) -> str:
     kinds = {number: kind for kind, number in KINDS.items()}
     if start[:4] != MAGIC or len(start) < 5 or start[4] not in kinds:
         raise InputError(
-            f"{path} is no program file of version 1; expected one that `veneer complexity` wrote"
+            f"{path} is no program file of version 2; expected one that this version of "
+            "`veneer complexity` wrote"
         )
     return kinds[start[4]]
 

@@ -2,12 +2,13 @@
 
 import argparse
 import hashlib
+import json
 import sys
 import zlib
 from bisect import bisect
 from pathlib import Path
 
-MAGIC = b"VNP1"
+MAGIC = b"VNP2"
 KINDS = {"head": 1, "text": 2, "data": 3, "lora": 4}
 TOP, LEAST, LARGEST_COUNT = 1 << 64, 1 << 56, 1 << 16
 
@@ -58,19 +59,29 @@ class Coder:
         return -value if negative else value
 
 
-def fingerprint(model):
-    digest = hashlib.sha256()
+SILENT = "architectures", "dtype", "torch_dtype", "transformers_version"
+
+
+def fingerprint(model, folder, tokenizer):
+    """4 bytes of all that decides a decoding: base's weights, its config.json, and the text that
+    its tokens stand for."""
+    from transformers import AutoTokenizer
+
+    fields = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+    kept = {k: v for k, v in fields.items() if k not in SILENT and k[0] != "_"}
+    words = AutoTokenizer.from_pretrained(tokenizer)
+    text = words.decode(sorted(words.get_vocab().values()), clean_up_tokenization_spaces=False)
+    digest = hashlib.sha256(json.dumps([kept, text], sort_keys=True).encode())
     for key, value in sorted(model.state_dict().items()):
-        flat = value.detach().reshape(-1)
-        sample = flat[:: max(1, flat.numel() // 1024)].float().cpu()
-        digest.update(f"{key}{tuple(value.shape)}".encode() + sample.numpy().tobytes())
+        digest.update(f"{key}{tuple(value.shape)}".encode())
+        digest.update(value.detach().float().cpu().reshape(-1).numpy())
     return digest.digest()[:4]
 
 
 def payload_of(data, kind, base):
     """The payload of a program file, checked. base: the model's fingerprint."""
     if data[:4] != MAGIC or len(data) < 13:
-        raise ValueError("is no program file of version 1")
+        raise ValueError("is no program file of version 2")
     if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
         raise ValueError("is damaged: its checksum does not fit")
     if data[4] != KINDS[kind]:
@@ -92,12 +103,14 @@ def main(kind, decode):
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     base = AutoModelForCausalLM.from_pretrained(words.base, dtype=torch.float32).eval()
+    tokenizer = words.tokenizer or words.base
+    known = fingerprint(base, words.base, tokenizer)
     for file in map(Path, words.files):
         try:
-            payload = payload_of(file.read_bytes(), kind, fingerprint(base))
+            payload = payload_of(file.read_bytes(), kind, known)
             out = Path(words.out) / file.stem
             out.mkdir(parents=True, exist_ok=True)
-            decode(payload, base, words.tokenizer or words.base, out)
+            decode(payload, base, tokenizer, out)
         except (ValueError, IndexError, OSError) as error:
             print(f"{file} {error}", file=sys.stderr)
             sys.exit(2)
