@@ -25,13 +25,13 @@ def finding(rows: Sequence[Measurement], chosen: str | None, anchor: Anchor) -> 
     if system is None:
         return Markup()
     groups = tables.groups(rows)
-    said = [
+    sentences = [
         _tasks(groups, first_headlines(rows), system, anchor),
         _distance(groups, system, anchor),
     ]
-    if chosen is None and len(shifted) > 1 and any(said):
-        said.append(escape(f"No alpha was chosen; {words.name(system)} is the first one."))
-    return Markup(" ").join(part for part in said if part)
+    if chosen is None and len(shifted) > 1 and any(sentences):
+        sentences.append(escape(f"No alpha was chosen; {words.name(system)} is the first one."))
+    return Markup(" ").join(part for part in sentences if part)
 
 
 def _tasks(
