@@ -8,7 +8,7 @@ from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.tables import Group
 from veneer.report.words import by_system, name
-from veneer.studies.judging.study import STUDY
+from veneer.studies.judging.names import STUDY
 
 LEADING = 3  # figures in the finding
 

@@ -7,9 +7,7 @@ from markupsafe import Markup
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.words import by_system
-from veneer.studies.overton.score import STUDY
-
-SCORE = "overton_score"
+from veneer.studies.overton.names import SCORE, STUDY
 
 
 def _render(page: PageContext) -> Markup:
