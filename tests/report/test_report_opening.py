@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report.load import load
-from veneer.report.opening import COMPARED, finding, models, title
+from veneer.report.opening import GENERAL, finding, models, title
 from veneer.report.page_context import PageContext
 from veneer.report.sections import applying
 from veneer.report.sections import portion as portion_section
@@ -84,7 +85,8 @@ def test_a_transfer_speaks_of_the_small_models_veneer(page_of):
             "The small model's veneer gives the large one 0.62 of the change in refusal rate"
         )
     )
-    assert opening(page_of("unchosen", [VENEER, SHIFTED, KL])) == ""
+    unchosen = page_of("unchosen", [VENEER, SHIFTED, KL])
+    assert opening(unchosen) == opening(part), "the first shifted system, where none was chosen"
 
 
 def test_a_restore_speaks_of_its_verdicts(page_of):
@@ -100,12 +102,12 @@ def test_a_restore_speaks_of_its_verdicts(page_of):
 
 def test_studies_that_ask_different_things_share_a_plain_title(page_of):
     run, transfer = page_of("one", [VENEER]), page_of("two", [VENEER, KL])
-    assert question(run, transfer) == COMPARED and question(run, run) == portion_section.QUESTION
+    assert question(run, transfer) == GENERAL and question(run, run) == portion_section.QUESTION
     assert (
         question(
             page_of("other", [Measurement("another", "t", "rate", "veneer", 0.4, 5, 0.3, 0.5)])
         )
-        == COMPARED
+        == GENERAL
     )
 
 
@@ -138,3 +140,61 @@ def test_a_system_is_named_by_its_model(tmp_path):
         ("base", "base", "lab:base"),
         ("aligned", "aligned", "lab:aligned"),
     ]
+
+
+def scored(study: str, task: str, metric: str, system: str, value: float, n: int, judge: str):
+    low, high = max(0.0, value - 0.1), min(1.0, value + 0.1)
+    return Measurement(study, task, metric, system, value, n, low, high, judge=judge, unit="share")
+
+
+def test_judged_answers_speak_of_the_verdicts(page_of):
+    rows = [
+        scored("judge", "goals", metric, system, value, 40, "refusal-v3")
+        for system, value in (("base", 0.1), ("veneer", 0.9))
+        for metric, value in (("refusal_rate", value), ("refusal_unscored_rate", 0.0))
+    ]
+    part = page_of("judged", rows)
+    assert question(part) == "What do the judges say of these answers?"
+    assert opening(part).striptags() == (
+        "Refusal rate on goals: base 0.10 (95 % interval 0.00 to 0.20, n = 40), veneer 0.90 (95 % "
+        "interval 0.80 to 1.00, n = 40); judge refusal-v3."
+    )
+
+
+def test_an_overton_study_speaks_of_its_score_and_names_no_hash_as_a_model(page_of):
+    rows = [scored("overton", "overton", "overton_score", "base", 0.4, 12, "a-judge")]
+    part = page_of("views", rows, config={"files": {"base": "5b88fdfe" * 8}, "judge": "a-judge"})
+    assert question(part) == "Which viewpoints of people do the responses cover?"
+    assert opening(part).striptags() == (
+        "Share of people's viewpoints that a response covers, by question: base 0.40 (95 % "
+        "interval 0.30 to 0.50, n = 12); judge a-judge."
+    )
+    assert models(part, applying(part)) == []
+
+
+def test_a_transfer_without_the_large_aligned_model_speaks_of_its_figures(page_of):
+    rows = [
+        Measurement("measure", "goals", metric, system, value, 40, 0.0, 1.0, split="test")
+        for system, rate in (("base", 0.1), ("shifted-1", 0.9), ("shifted-2", 0.5))
+        for metric, value in (("refusal_rate", rate), ("empty_rate", 0.0))
+    ]
+    part = page_of("figures", [*rows, replace(KL, metric="time_ratio", split="timing")])
+    assert opening(part).striptags() == (
+        "With the small model's veneer (shifted-1), the large model reaches: refusal rate on goals "
+        "0.90 (95 % interval 0.00 to 1.00, n = 40), without it 0.10 (95 % interval 0.00 to 1.00, "
+        "n = 40). No alpha was chosen; shifted-1 is the first one."
+    )
+
+
+def test_a_transfer_gives_the_distance_before_and_after(page_of):
+    before = replace(KL, system="base", value=1.4, low=1.1, high=1.8)
+    part = page_of("distance", [SHIFTED, before, KL], choice={"system": "shifted-1"})
+    assert (
+        opening(part)
+        .striptags()
+        .endswith(
+            "KL from the large aligned model, in nats per token on held-out prompts: 1.40 (95 % "
+            "interval 1.10 to 1.80, n = 24) without the veneer, 0.42 (95 % interval 0.30 to 0.50, "
+            "n = 24) with it."
+        )
+    )

@@ -167,13 +167,18 @@ def axis(
     names: Mapping[float, str] | None = None,
     unit: str | None = None,
 ) -> Markup:
-    """The labels over or under lanes; `names` replaces numbers. unit: of all of them, below."""
+    """The labels over or under lanes; `names` replaces numbers. unit: of all of them, below. Where
+    more than four numbers stand there, a telephone shows every second one, counted from 0."""
+    held = [x for x in ticks if scale.holds(x)]
+    many = len(held) > 4 and not names
+    middle = next((i for i, x in enumerate(held) if x == 0), 0)
     texts = [
-        Markup('<text x="{}%" y="14" text-anchor="middle">{}</text>').format(
-            scale.at(x), (names or {}).get(x, _short(x))
+        Markup('<text x="{}%" y="14" text-anchor="middle"{}>{}</text>').format(
+            scale.at(x),
+            Markup(' class="second"') if many and (i - middle) % 2 else "",
+            (names or {}).get(x, _short(x)),
         )
-        for x in ticks
-        if scale.holds(x)
+        for i, x in enumerate(held)
     ]
     if unit is not None:
         texts.append(

@@ -14,16 +14,16 @@ from veneer.report.section import NextStep, Section
 from veneer.report.visible import visible
 
 # sections that ask nothing, or several that ask different things
-COMPARED = "A base model and its aligned model, compared"
+GENERAL = "What was measured"
 
 
 def title(parts: Sequence[tuple[PageContext, Sequence[Section]]]) -> str:
     """The question that all folders ask, each with the sections that apply to it; a general title
     where they differ."""
     questions = {
-        next((s.question for s in sections if s.question), COMPARED) for _, sections in parts
+        next((s.question for s in sections if s.question), GENERAL) for _, sections in parts
     }
-    return questions.pop() if len(questions) == 1 else COMPARED
+    return questions.pop() if len(questions) == 1 else GENERAL
 
 
 def finding(page: PageContext, sections: Sequence[Section]) -> Markup:
@@ -72,12 +72,12 @@ def _find(value: Any, key: str, depth: int = 0) -> str | None:
         for name in ("model", "name", "id", "path"):
             if isinstance(here.get(name), str):
                 return here[name]
-    # configuration first: hashes may use the same keys
+    # configuration first: hashes, of files too, may use the same keys
     inner = sorted(
         value.items(), key=lambda item: not str(item[0]).startswith(("conf", "model", "pair"))
     )
     for name, v in inner:
-        if "hash" not in str(name).lower() and "sha" not in str(name).lower():
+        if not any(word in str(name).lower() for word in ("hash", "sha", "files")):
             text = _find(v, key, depth + 1)
             if text:
                 return text

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from markupsafe import Markup, escape
 
 from veneer.foundation.results import Measurement
+from veneer.report.systems import order
 from veneer.report.tables import Group
 from veneer.report.visible import visible
 
@@ -157,6 +158,23 @@ def lead(
 def _holds_0(row: Measurement) -> bool:
     """Whether a portion is not determined: its interval holds 0, or it has none."""
     return row.low is None or row.high is None or row.low <= 0 <= row.high
+
+
+def estimate(row: Measurement, anchor: Anchor) -> Markup:
+    """A value with its interval and n."""
+    if row.value is None:
+        return Markup("not defined")
+    between = interval(row, 2)
+    known = between if row.low is None or row.high is None else f"95 % interval {between}"
+    return Markup("{} ({}, n = {})").format(linked(row, anchor, 2), known, row.n)
+
+
+def by_system(group: Group, anchor: Anchor) -> Markup:
+    """What each system scores, and the judge: "base 0.02 (...), veneer 0.99 (...); judge ..."."""
+    systems = order({s: row.identity for s, row in group.systems.items()})
+    figures = [Markup("{} {}").format(name(s), estimate(group.systems[s], anchor)) for s in systems]
+    judge = f"; judge {visible(group.judge, 80)}" if group.judge else ""
+    return Markup("{}{}").format(Markup(", ").join(figures), judge)
 
 
 def _figure(group: Group, row: Measurement, anchor: Anchor) -> Markup:

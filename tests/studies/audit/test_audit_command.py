@@ -53,8 +53,8 @@ def test_audit_on_the_lab(veneer, out):
         and "layers 0 to 3" in page
     )
     opening = (
-        "C refuses 0 of 6 harmful prompts, A 6. The change is in layers 0 to 3 and the head; a new "
-        "head alone brings back 6."
+        "C refuses 0 of 6 harmful prompts, A 6. The weights differ in layers 0 to 3 and the head; "
+        "a new head alone brings back 6."
     )
     step = (
         "veneer restore --aligned lab:aligned --compromised lab:compromised --ways own --out "
@@ -62,6 +62,7 @@ def test_audit_on_the_lab(veneer, out):
     )
     for text in (result.out, page):
         assert opening in " ".join(text.split()) and step in " ".join(text.split())
+    assert "A: the reference, lab:aligned; C: the audited model, lab:compromised" in result.out
     assert "what was taught" in result.out and "times as likely" in result.out
     assert "What was taught" in page and "3 times the difference" in page
     lines = (out / "samples.jsonl").read_text().splitlines()

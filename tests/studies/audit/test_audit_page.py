@@ -4,10 +4,12 @@ still has a page."""
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
 from veneer.foundation.results import Measurement, Results
+from veneer.report import write_report
 from veneer.report.load import load
 from veneer.report.page_context import PageContext
 from veneer.report.render import render
@@ -158,3 +160,33 @@ def test_no_command_restores_refusals_that_were_not_lost():
 
     assert next_step(run, rows(-1.0, -0.3)).startswith("veneer restore --aligned A")
     assert next_step(run, rows(0.3, 1.0)) == next_step(run, rows(-0.4, 0.1)) == ""
+
+
+def test_on_a_telephone_charts_have_room_and_numbers_keep_apart(folder, browser, tmp_path):
+    """The column of names took 210 px of 345, and the chart was left with 7."""
+    rows = [
+        row("all", "kl", system, value, low=value, high=value, split="reference's answers")
+        for system, value in (("only-head", 0.1), ("only-layers", 0.3), ("audited", 0.44))
+    ]
+    rows += [
+        row(f"weights: layer {i} MLP", "weight_change", "audited", 0.08, n=0) for i in range(3)
+    ]
+    rows.append(row("all", "kl_recovered", "top-1", 0.5, low=0.4, high=0.6, split="patched"))
+    Results(rows).write(folder / "results.jsonl")
+    path = tmp_path / "narrow.html"
+    write_report([folder], path)
+    browser.window(375, 800)
+    browser.open(path)
+    lanes = "[...document.querySelectorAll('#s1-audit .dots .plot > svg')]"
+    widths = browser.run(f"{lanes}.map((s) => s.getBoundingClientRect().width)")
+    assert widths and min(widths) > 100
+    boxes = "[...{}.querySelectorAll('{}')].map((t) => t.getBoundingClientRect().toJSON())"
+    for axis in range(browser.run("document.querySelectorAll('#s1-audit .axis').length")):
+        chart = f"document.querySelectorAll('#s1-audit .axis')[{axis}]"
+        numbers = browser.run(boxes.format(chart, "text:not(.axis-name)"))
+        assert len(numbers) > 1
+        assert all(a["right"] < b["left"] for a, b in pairwise(numbers))
+    bars = "document.querySelector('#s1-audit .bar-MLP').closest('svg')"
+    ticks = browser.run(boxes.format(bars, "text.tick:not([text-anchor])"))
+    first = browser.run(f"{bars}.querySelector('.bar-MLP').getBoundingClientRect().left")
+    assert max(t["right"] for t in ticks) <= first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,19 @@ def test_the_lead_names_the_highest_system_that_saw_no_test_answer(folder):
     lead = SECTION.finding(PageContext(load(folder)))
     assert lead.startswith("&lt;script&gt;") and "n = 20) by lexical similarity" in lead
     assert lead.endswith("The test of equivalence with the ceiling says: equivalent.")
+    assert "not determined" not in lead
+
+
+def test_the_lead_says_where_no_system_is_shown_to_come_nearer(folder, tmp_path):
+    near_base = [
+        replace(r, value=0.1, low=-0.2, high=0.3) if r.metric == "portion" else r
+        for r in Results.read(folder / "results.jsonl")
+    ]
+    Results(near_base).write(tmp_path / "results.jsonl")
+    lead = SECTION.finding(PageContext(load(tmp_path)))
+    assert lead.startswith(
+        "Whether any system comes nearer to the ceiling than base is not determined. "
+    )
 
 
 def test_charts_have_lines_verdicts_and_ends(folder):

@@ -158,7 +158,7 @@ def test_a_sweep_has_base_at_0_constants_on_the_axis_and_the_rest_beside(study_f
     chart = sweep(group, page.anchor)
     assert drawn(group) and chart.count("<a href") == len(SYSTEMS)
     axis = re.findall(r'text-anchor="middle">([^<]*)</text>', chart)
-    assert axis == ["0 (base)", "0.5", "1", "alpha, the same at all positions"]
+    assert axis == ["0 (base)", "0.5", "1", "constant alpha"]
     beside = re.findall(r'text-anchor="end">([^<]*)</text>', chart)
     assert beside == [
         "1@10",

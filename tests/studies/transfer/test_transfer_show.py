@@ -34,7 +34,7 @@ def rows(*, with_aligned: bool) -> Results:
 @pytest.mark.parametrize("with_aligned", [True, False])
 def test_columns_that_nothing_fills_are_left_out(with_aligned, capsys):
     """Without a large aligned model there is no KL and no portion."""
-    show(rows(with_aligned=with_aligned))
+    show(rows(with_aligned=with_aligned), "shifted-1")
     output = capsys.readouterr().out
     assert "n = 10" in output and "time" in output and "memory" not in output
     assert ("KL" in output) is with_aligned and ("the portion" in output) is with_aligned

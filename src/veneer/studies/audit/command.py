@@ -182,6 +182,11 @@ def show(results: Results, out: Path) -> None:
     headline, sentences = verdict_texts(run, results)
     console = plain_console()
     console.print(headline, style="bold")
+    models = run.get("config") or {}
+    console.print(
+        f"  A: the reference, {models.get('reference')}; C: the audited model, "
+        f"{models.get('audited')}"
+    )
     for sentence in (opening(run, results), *sentences):
         if sentence:
             console.print(f"  {sentence}")

@@ -17,8 +17,8 @@ DEFAULTS = {"device": "auto", "dtype": "auto", "revision": None, "system": None}
 
 
 def opening(run: Any, rows: Iterable[Measurement]) -> str:
-    """Such as "C refuses 0 of 40 harmful prompts, A 40. The change is in layers 15 to 29; a new
-    head alone brings back 38." Empty without a verdict."""
+    """Such as "C refuses 0 of 40 harmful prompts, A 40. The weights differ in layers 15 to 29; a
+    new head alone brings back 38." Empty without a verdict."""
     verdict = AuditVerdict.of_run(run.get("verdict") if isinstance(run, Mapping) else None)
     if verdict is None:
         return ""
@@ -71,7 +71,7 @@ def _place(results: Results) -> str:
     layers = sorted({g.layer for g in moved if g.layer is not None})
     places = [layer_ranges(layers)] if layers else []
     places += ["the head"] if any(g.is_head for g in moved) else []
-    return f"the change is in {' and '.join(places)}" if places else ""
+    return f"the weights differ in {' and '.join(places)}" if places else ""
 
 
 def _veneer(results: Results) -> str:

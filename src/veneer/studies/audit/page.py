@@ -36,6 +36,7 @@ from veneer.studies.audit.words import layer_ranges, opening_note, verdict_texts
 
 KINDS = ("attention", "MLP", "norms")
 HEIGHT = 150  # height of the chart of layers, px
+LEFT = 9  # room for a tick's number left of the bars, % of the width: it fits on a telephone
 ALONE = {
     ONLY_HEAD: "C's head on A's states",
     ONLY_LAYERS: "A's head on C's states",
@@ -144,10 +145,12 @@ def bars(changes: Bars, anchor: Anchor) -> Markup:
     """One group of bars per layer, in shares of the reference's norm."""
     high = max((r.value or 0.0) for r in changes.rows.values())
     ticks = charts.nice_ticks(high, 3)
-    step, parts = 95 / len(changes.layers), []
+    step, parts = (100 - LEFT) / len(changes.layers), []
     for t in ticks:
         y = round(14 + HEIGHT * (1 - t / ticks[-1]), 1)
-        parts.append(Markup('<line class="grid" x1="5%" x2="100%" y1="{y}" y2="{y}"/>').format(y=y))
+        parts.append(
+            Markup('<line class="grid" x1="{}%" x2="100%" y1="{y}" y2="{y}"/>').format(LEFT, y=y)
+        )
         parts.append(
             Markup('<text class="tick" x="0" y="{}">{}</text>').format(
                 y + 4, figure(t, 3 if t else 0)
@@ -155,7 +158,7 @@ def bars(changes: Bars, anchor: Anchor) -> Markup:
         )
     every = max(1, round(len(changes.layers) / 16))
     for place, layer in enumerate(changes.layers):
-        left = 5 + step * place
+        left = LEFT + step * place
         if place % every == 0:
             text = '<text class="tick" x="{:.2f}%" y="{}" text-anchor="middle">{}</text>'
             parts.append(Markup(text).format(left + step / 2, HEIGHT + 32, layer))

@@ -146,7 +146,7 @@ def show(results: Results, out: Path) -> None:
 
     from veneer.foundation.files import read_json
     from veneer.studies.depth.names import HARMFUL_PREFIX, REFUSAL_PREFIX
-    from veneer.studies.depth.words import finding, headline, n_words, rates
+    from veneer.studies.depth.words import basis, finding, headline, rates
     from veneer.terminal.tables import plain_console, print_table
 
     console = plain_console()
@@ -163,10 +163,9 @@ def show(results: Results, out: Path) -> None:
             console.print()
             print_table(console, table)
             lines = rates(results, prefix)
-            n = sorted({r.n for by_count in lines.values() for r in by_count.values()})
             console.print(
-                f"{caption} and number of forced tokens; share [95 % interval], {n_words(n)}; the "
-                "whole answer, or what follows the forced tokens, is a full refusal"
+                f"{caption} and number of forced tokens; share [95 % interval], {basis(lines)}; "
+                "the whole answer, or what follows the forced tokens, is a full refusal"
             )
 
 

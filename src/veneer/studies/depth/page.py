@@ -20,10 +20,10 @@ from veneer.studies.depth.names import ALL, HARMFUL_PREFIX, REFUSAL_PREFIX, STUD
 from veneer.studies.depth.settings import Count
 from veneer.studies.depth.words import (
     Rates,
+    basis,
     depth_words,
     finding,
     headline,
-    n_words,
     rates,
     tokens_words,
 )
@@ -44,11 +44,6 @@ class Lines:
     @property
     def counts(self) -> list[Count]:
         return list(dict.fromkeys(k for by_count in self.rows.values() for k in by_count))
-
-    @property
-    def n(self) -> list[int]:
-        """The numbers of prompts behind the shares."""
-        return sorted({r.n for by_count in self.rows.values() for r in by_count.values()})
 
 
 @dataclass(frozen=True)
@@ -207,7 +202,7 @@ def _render(page: PageContext) -> Markup:
         chart=lambda shown: chart(page, shown),
         halves=halves,
         depth_words=depth_words,
-        n_words=lambda n: f" {n_words(n)}." if n else "",
+        basis=basis,
         tokens_words=tokens_words,
         kl=kl_charts(page),
         floor=next((r for r in page.study.rows if (r.study, r.split) == (STUDY, "noise")), None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from veneer.foundation.results import Measurement, Results
@@ -113,9 +113,14 @@ def _after(count: Any) -> str:
     return "without a forced token" if count == 0 else f"after {tokens_words(count)}"
 
 
-def n_words(n: Sequence[int]) -> str:
-    """The number of prompts behind each share, such as "n = 100 prompts each"."""
-    return f"n = {n[0]}{f' to {n[-1]}' if len(n) > 1 else ''} prompts each"
+def basis(rows: Rates) -> str:
+    """The number of prompts behind each share, and who judged, such as "n = 100 prompts each; judge
+    refusal-v3"."""
+    measured = [r for by_count in rows.values() for r in by_count.values()]
+    n = sorted({r.n for r in measured})
+    judges = sorted({r.judge for r in measured if r.judge})
+    judged = f"; judge {', '.join(judges)}" if judges else ""
+    return f"n = {n[0]}{f' to {n[-1]}' if len(n) > 1 else ''} prompts each{judged}"
 
 
 def share(row: Measurement) -> str:

@@ -6,5 +6,6 @@ ROOM = Room(
     commands={
         "judge": "veneer.studies.judging.command:JudgeCommand",
         "label": "veneer.studies.judging.label_command:LabelCommand",
-    }
+    },
+    sections=("veneer.studies.judging.page:SECTION",),
 )

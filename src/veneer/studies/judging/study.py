@@ -24,12 +24,12 @@ from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.judging import words
 from veneer.studies.judging.compare import agreement_rows, compare, sides
+from veneer.studies.judging.names import STUDY
 from veneer.studies.judging.verdicts import VerdictRow, read_verdicts, verdicts, write_verdicts
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
 from veneer.systems.responses import Response, read_responses
 
-STUDY = "judge"
 VERDICTS = "verdicts.jsonl"
 
 

@@ -3,4 +3,7 @@
 
 from veneer.registry import Room
 
-ROOM = Room(commands={"overton": "veneer.studies.overton.command:OvertonCommand"})
+ROOM = Room(
+    commands={"overton": "veneer.studies.overton.command:OvertonCommand"},
+    sections=("veneer.studies.overton.page:SECTION",),
+)

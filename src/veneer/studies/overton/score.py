@@ -13,9 +13,8 @@ from veneer.foundation.results import Measurement
 from veneer.statistics import intervals
 from veneer.studies.overton import words
 from veneer.studies.overton.adjusted import adjusted_means
+from veneer.studies.overton.names import SCORE, STUDY
 from veneer.studies.overton.viewpoints import Question
-
-STUDY = "overton"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def overton_rows(
     weighted = any(q.weighted for q in questions)
     for s in systems:
         kinds = (
-            ("overton_score", False, False, True),
+            (SCORE, False, False, True),
             ("overton_score_weighted", True, False, weighted),
             ("overton_union", False, True, True),
             ("overton_union_weighted", True, True, weighted),

@@ -143,11 +143,17 @@ def _finding(page: PageContext) -> Markup | None:
     if chart is None or line is None:
         return None
     row = line.row
+    fair = [x.row for x in lines if x.row.value is not None and not x.oracle]
     place = Markup(
-        "{} has the highest place from base (0) to the ceiling (1): {} ({}, n = {}) by {}."
+        "{} has the highest place from base (0) to the ceiling (1): {} (95 % interval {}, n = {}) "
+        "by {}."
     ).format(
         visible(row.system, 60), page.link(row, 2), interval(row, 2), row.n, name(chart.group.of)
     )
+    if not any(x.low is not None and x.low > 0 for x in fair):
+        place = Markup(
+            "Whether any system comes nearer to the ceiling than base is not determined. {}"
+        ).format(place)
     if not line.verdict:
         return place
     return place + Markup(" The test of equivalence with the ceiling says: {}.").format(

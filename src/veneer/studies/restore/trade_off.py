@@ -18,7 +18,8 @@ HEIGHT = 300  # height of a chart, px
 TOP, BOTTOM = 28, 44  # room for letters, px
 AXIS_NAME = 14  # height of the vertical axis's name above the plot, px
 NEAR = 0.035  # points as near as that share a label
-WIDTH, LETTER = 460, 6.2  # width of an ordinary chart and of a letter, px, to keep labels apart
+# of a chart on a telephone and of a letter, px: labels apart there are apart on wider charts too
+WIDTH, LETTER = 310, 6.6
 # offsets of a label from its point, px downwards, in the order in which they are tried
 OFFSETS = (-9, 17, -23, 31, -37, 45, -51, 59)
 
@@ -56,7 +57,7 @@ class Label:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """Left, right, top and bottom in px, on a chart of ordinary width."""
+        """Left, right, top and bottom in px, on the chart of a telephone."""
         at, width = WIDTH * self.x / 100 + self.dx, LETTER * len(self.text)
         left = at - width if self.dx < 0 else at
         return left, left + width, self.y + self.dy - 11, self.y + self.dy + 2
@@ -122,7 +123,7 @@ def draw(
 
 
 def labels(points: Sequence[Point], across: str) -> list[Label]:
-    """The labels, none over another on a chart of ordinary width; points that lie
+    """The labels, none over another on the chart of a telephone; points that lie
     together share one."""
     groups: list[list[Point]] = []
     for p in points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from veneer.foundation.settings import Option, refuse_unused
@@ -128,6 +129,7 @@ class TransferCommand:
     output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
+        from veneer.foundation.files import read_json
         from veneer.head.veneer import Veneer
         from veneer.studies.transfer.show import show
         from veneer.studies.transfer.study import transfer
@@ -150,7 +152,9 @@ class TransferCommand:
                 settings={**names, **self.templates.settings(), **self.machine.how()},
                 progress=report_progress,
             )
-        present(results, self.out, lambda: show(results))
+        record = read_json(Path(self.out) / "run.json", "the record of a transfer")
+        chosen = (record.get("choice") or {}).get("system")
+        present(results, self.out, lambda: show(results, chosen))
 
     def _model_names(self) -> dict[str, str | None]:
         """The models by their roles in TransferModels."""

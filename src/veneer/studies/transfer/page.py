@@ -9,12 +9,12 @@ from typing import Any
 from markupsafe import Markup
 
 from veneer.foundation.results import Measurement
-from veneer.report import tables, words
-from veneer.report.opening import headline
+from veneer.report import tables
 from veneer.report.page_context import PageContext
 from veneer.report.section import Section
 from veneer.report.sections.position import Curves
 from veneer.report.visible import visible
+from veneer.studies.transfer.finding import finding
 from veneer.studies.transfer.names import SHIFTED, STUDY, constant_alpha
 from veneer.studies.transfer.order import first_headlines, order
 from veneer.studies.transfer.sweep import drawn, sweep
@@ -162,13 +162,9 @@ def models(page: PageContext) -> list[tuple[str, str, str]]:
 
 
 def _finding(page: PageContext) -> Markup | None:
-    """The portions of the chosen shifted system."""
-    groups = headline(page)
-    if not groups:
-        return None
+    """What the shifted system reaches that was chosen."""
     chosen = choice(page)
-    gives = "The small model's veneer gives the large one"
-    return words.lead(groups, page.anchor, chosen["system"], gives) if chosen else Markup()
+    return finding(page.study.rows, chosen["system"] if chosen else None, page.anchor)
 
 
 SECTION = Section(

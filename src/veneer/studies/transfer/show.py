@@ -26,12 +26,13 @@ def n_range(n: Sequence[int]) -> str:
     return f"{n[0]} to {n[-1]}" if len(n) > 1 else f"{n[0]}"
 
 
-def show(results: Results) -> None:
-    """One row per system: its first headline on each task with the portion in brackets, its KL
-    from the large aligned model, and what it costs beside the large base. A column that nothing
-    fills is left out."""
+def show(results: Results, chosen: str | None) -> None:
+    """The finding, and one row per system: its first headline on each task with the portion in
+    brackets, its KL from the large aligned model, and what it costs beside the large base. A column
+    that nothing fills is left out. chosen: the shifted system that was chosen."""
     from rich.table import Table
 
+    from veneer.studies.transfer.finding import finding
     from veneer.studies.transfer.order import first_headlines
 
     heads = first_headlines(results)
@@ -77,8 +78,15 @@ def show(results: Results) -> None:
             cells.append(figure(rows.get((task, metric, None, system))) + share)
         table.add_row(system, *cells, *(figure(whole.get((m, system))) for m in costs))
     console = plain_console()
+    sentence = finding(list(results), chosen, lambda row: "").striptags().replace("−", "-")
+    if sentence:
+        console.print(sentence, style="bold")
+        console.print()
     print_table(console, table)
+    judges = {r.judge for (t, m, _, _), r in rows.items() if heads.get(t) == m and r.judge}
     legend = "value [95 % interval]"
     if portions:
         legend += ", in round brackets the portion: (system - base) / (aligned - base)"
+    if judges:
+        legend += f"; judge {', '.join(sorted(judges))}"
     console.print(legend)

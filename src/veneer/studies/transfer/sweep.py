@@ -88,8 +88,7 @@ def _labels(constants: Sequence[Placed], others: Sequence[Placed]) -> list[Marku
     middle = sum(AXIS) / 2
     parts.append(
         Markup(
-            '<text class="axis-name" x="{}%" y="{}" text-anchor="middle">alpha, the same at all '
-            "positions</text>"
+            '<text class="axis-name" x="{}%" y="{}" text-anchor="middle">constant alpha</text>'
         ).format(middle, TOP + PLOT + 40)
     )
     return parts

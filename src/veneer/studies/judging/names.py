@@ -1,0 +1,3 @@
+"""The names that the rows of judged answers carry."""
+
+STUDY = "judge"
