@@ -54,8 +54,9 @@ class TextFormat(Format, Protocol):
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text behind the special tokens that the tokenizer puts in front of one, and
     without those that it puts at the end, whatever they are (EOS, [SEP]): the model is to go on."""
-    before, _ = frame(tokenizer)
-    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    before, behind = frame(tokenizer)
+    own = not (before or behind)  # none, or none that can be told from the text
+    ids = tokenizer(text, add_special_tokens=own, verbose=False)["input_ids"]
     return one_bos([*before, *ids], tokenizer)
 
 
