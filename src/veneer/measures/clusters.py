@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,11 @@ def prompt_clusters(prompts: Sequence[Prompt]) -> np.ndarray | None:
 def task_clusters(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
     """`prompt_clusters` of a task's prompts, with the clusters that the task names."""
     return prompt_clusters([replace(p, cluster=task.cluster(p)) for p in prompts])
+
+
+def of_ids(clusters: Mapping[str, int] | None, ids: Sequence[str]) -> np.ndarray | None:
+    """(n,) the cluster of each prompt id. clusters: of `prompts.clusters.clusters_by_id`."""
+    return None if clusters is None else np.array([clusters[i] for i in ids], int)
 
 
 def kept(clusters: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:
