@@ -25,9 +25,10 @@ def task_clusters(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
     return prompt_clusters([replace(p, cluster=task.cluster(p)) for p in prompts])
 
 
-def of_ids(clusters: Mapping[str, int] | None, ids: Sequence[str]) -> np.ndarray | None:
-    """(n,) the cluster of each prompt id. clusters: of `prompts.clusters.clusters_by_id`."""
-    return None if clusters is None else np.array([clusters[i] for i in ids], int)
+def of_ids(clusters: Mapping[str, str] | None, ids: Sequence[str]) -> np.ndarray | None:
+    """(n,) the cluster of each prompt id, as `prompts.clusters.clusters_by_id` gives them; an id
+    that is not among them stands by itself."""
+    return None if clusters is None else np.array([clusters.get(i, i) for i in ids], str)
 
 
 def kept(clusters: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:

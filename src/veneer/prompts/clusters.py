@@ -33,15 +33,18 @@ def prompt_clusters(prompts: Sequence[Prompt]) -> list[int] | None:
     return clusters_of([p.text for p in prompts], [_named(p) for p in prompts])
 
 
-def clusters_by_id(ids: Iterable[str], prompts: Iterable[Prompt]) -> dict[str, int] | None:
-    """Return id -> cluster number of prompts whose answers are stored; None where every prompt
-    stands by itself. prompts: those that the files of answers hold; an id without a prompt stands
-    by itself."""
+def clusters_by_id(ids: Iterable[str], prompts: Iterable[Prompt]) -> dict[str, str] | None:
+    """Return id -> id of the first prompt of its cluster, of prompts whose answers are stored; None
+    where every prompt stands by itself. prompts: those that the files of answers hold; an id
+    without a prompt stands by itself."""
     known, every = {p.id: p for p in prompts}, list(dict.fromkeys(ids))
-    numbers = groups_of(
-        [_keys(known[i].text, _named(known[i])) if i in known else [] for i in every]
-    )
-    return dict(zip(every, numbers, strict=True)) if len(set(numbers)) < len(numbers) else None
+    keys = [_keys(p.text, _named(p)) if (p := known.get(i)) is not None else [] for i in every]
+    numbers, first = groups_of(keys), dict[int, str]()
+    for number, id in zip(numbers, every, strict=True):
+        first.setdefault(number, id)
+    if len(first) == len(every):
+        return None
+    return {id: first[number] for number, id in zip(numbers, every, strict=True)}
 
 
 def clusters_of(texts: Sequence[str], named: Sequence[Hashable]) -> list[int] | None:

@@ -100,7 +100,7 @@ def on_scale(
     if _binary((x - least) / way):
         return _stretched(mean((x - least) / way, seed=seed, clusters=clusters), least, way)
     if np.ptp(x) == 0:
-        groups = len(x) if clusters is None else len(np.unique(np.asarray(clusters)))
+        groups = bootstrap.count_groups(len(x), clusters)
         return _within(_all_equal(float(x[0]), groups, len(x), scale=way), least, most)
     return _within(mean(x, seed=seed, clusters=clusters, share=False), least, most)
 
@@ -151,17 +151,20 @@ def ratio_on_scale(
     most: float,
     *,
     seed: int = 0,
+    clusters: ArrayLike | None = None,
 ) -> Estimate:
     """`ratio_of_sums` of scores between `least` and `most`, to which its limits keep; where all lie
     at one of these ends, the way from `least` to `most` is a rate (`on_scale`). numerators: the sum
     of each prompt's scores; denominators: their number."""
     sums, counts, way = _finite(numerators), _finite(denominators), most - least
     if not any(np.array_equal(sums, end * counts) for end in (least, most)):
-        e = ratio_of_sums(sums, counts, seed=seed)
+        e = ratio_of_sums(sums, counts, seed=seed, clusters=clusters)
         if e.value is not None and e.reason is not None and e.reason.code == "all_equal":
-            e = _all_equal(e.value, len(sums), len(sums), scale=way)
+            groups = bootstrap.count_groups(len(sums), clusters)
+            e = _all_equal(e.value, groups, len(sums), scale=way)
         return _within(e, least, most)
-    return _stretched(ratio_of_sums((sums - least * counts) / way, counts, seed=seed), least, way)
+    shares = (sums - least * counts) / way
+    return _stretched(ratio_of_sums(shares, counts, seed=seed, clusters=clusters), least, way)
 
 
 def recovered(
@@ -171,8 +174,7 @@ def recovered(
     seed: int = 0,
     clusters: ArrayLike | None = None,
 ) -> Estimate:
-    """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so
-    their number cancels."""
+    """1 - sum(veneer) / sum(base), paired: same prompts and tokens, so their number cancels."""
     e = _ratio(kl_sum_veneer, kl_sum_base, seed, clusters, share=False)
     if e.value is None:
         reason = Reason("base_kl_is_0") if e.n else e.reason
@@ -201,8 +203,7 @@ def difference(
     if clusters is not None or not rates:
         d, size = x - y, max(_spread(x, y), float(abs(x - y).max()))
         if np.ptp(d) <= 1e-12 * size:
-            groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
-            e = _all_equal(float(d[0]), groups, n, scale=size)
+            e = _all_equal(float(d[0]), bootstrap.count_groups(n, clusters), n, scale=size)
         else:
             e = _ratio(d, np.ones(n), seed, clusters, scale=size)
         return _within(e, -1.0, 1.0) if rates else e

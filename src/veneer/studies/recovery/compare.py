@@ -10,13 +10,8 @@ import numpy as np
 
 from veneer.foundation.progress import Progress
 from veneer.measures.clusters import kept
-from veneer.statistics import intervals
-from veneer.studies.recovery.equivalence import (
-    LEAST,
-    Equivalence,
-    equivalence,
-    groups_in,
-)
+from veneer.statistics import bootstrap, intervals
+from veneer.studies.recovery.equivalence import LEAST, Equivalence, equivalence
 from veneer.studies.recovery.similarity import Measure, bests, common_count, means
 
 # the ceiling that the teacher's own other samples make; no system can have this name
@@ -162,7 +157,7 @@ def _portion(three: Sequence[np.ndarray], scale: RecoveryScale) -> intervals.Est
     have a value. three: system, base, ceiling, (n,) each."""
     keep = np.isfinite(np.array(three)).all(axis=0)
     n, ids = int(keep.sum()), kept(scale.clusters, keep)
-    if groups_in(n, ids) < LEAST:
+    if bootstrap.count_groups(n, ids) < LEAST:
         return intervals.Estimate(None, None, None, n, TOO_FEW)
     s, b, c = (values[keep] for values in three)
     return intervals.portion(s, b, c, seed=scale.seed, clusters=ids, names=("ceiling", "base"))

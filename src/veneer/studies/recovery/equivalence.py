@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from veneer.measures.clusters import kept
-from veneer.statistics import intervals
+from veneer.statistics import bootstrap, intervals
 from veneer.statistics.comparisons import holm, p_value
 from veneer.statistics.distributions import student_above, student_quantile
 from veneer.statistics.intervals import Estimate
@@ -161,7 +161,7 @@ def _tests(
     none = Equivalence(
         "undecided", n, None, None, None, None, None, None, None, None, 0, estimate, FEW_PROMPTS
     )
-    if groups_in(n, ids) < LEAST:
+    if bootstrap.count_groups(n, ids) < LEAST:
         return none
     low, high = _interval(s - c, ids)
     known = replace(none, difference=float((s - c).mean()), low=low, high=high)
@@ -190,11 +190,6 @@ def _decided(v: Equivalence, adjusted: tuple[float, float] | None, family: int) 
     different = q <= LEVEL and apart
     word: Word = "equivalent" if p <= LEVEL else "different" if different else "undecided"
     return replace(v, word=word, p=p, p_difference=q, family=family)
-
-
-def groups_in(n: int, clusters: np.ndarray | None) -> int:
-    """Return how many of n prompts count as independent: the number of their clusters."""
-    return n if clusters is None else len(np.unique(clusters))
 
 
 def _error(x: np.ndarray, clusters: np.ndarray | None) -> tuple[float, int]:
