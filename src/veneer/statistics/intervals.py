@@ -383,7 +383,7 @@ def _all_equal(
     and a share of 1 to [1 - w, 1], as a rate does.
     """
     if groups < 2:
-        return Estimate(value, None, None, n, "none", reason=Reason("one_group"))
+        return Estimate(value, None, None, n, "none", reason=Reason.of("one_group", groups=groups))
     w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
     low = value if value == 0 and scale is None else value - w
     high = value if value == 1 and scale is None and share else value + w
