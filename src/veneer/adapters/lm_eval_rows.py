@@ -267,8 +267,8 @@ def _hashes_of(sample: Mapping[str, Any]) -> list[str]:
     """Return hashes of the text of a document's requests, and of the document: few-shot examples
     may differ where a document is repeated."""
     texts = sorted(same_text(a) for args in sample["arguments"] for a in args if isinstance(a, str))
-    asked = [sha256_text("\n".join(texts))[:16]] if any(texts) else []
-    return [*asked, str(sample.get("doc_hash") or sample["doc_id"])[:16]]
+    request = [sha256_text("\n".join(texts))[:16]] if any(texts) else []
+    return [*request, str(sample.get("doc_hash") or sample["doc_id"])[:16]]
 
 
 def _leaves(

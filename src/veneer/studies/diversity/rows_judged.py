@@ -164,11 +164,11 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
     for system, j in material.stance.items():
         covered = {}
         for p, row in j.values.items():
-            first, said = (
+            first, own_labels = (
                 aligned.values.get(p, {}).get(0),
                 [s for s in row.values() if s is not None],
             )
-            if first is not None and (share := judged.coverage(said, first)) is not None:
+            if first is not None and (share := judged.coverage(own_labels, first)) is not None:
                 covered[p] = share
         e = _on_scale(material, "stance_coverage", covered, seed)
         yield _stance_row(
