@@ -69,6 +69,37 @@ def test_the_metric_is_the_interval_of_the_house():
     assert math.isnan(entry.portion()(equal)["portion"])
 
 
+def test_samples_of_one_text_are_one_cluster_of_the_portion():
+    values = [
+        (1.0, 0.0, 1.0),
+        (0.5, 0.25, 1.0),
+        (0.75, 0.0, 0.5),
+        (1.0, 0.5, 1.0),
+        (0.5, 0.0, 0.75),
+    ]
+    rows = [
+        dict(zip(("model", "base", "aligned"), v, strict=True)) | {"prompt": f"text {i}"}
+        for i, v in enumerate(values)
+        for _ in range(3)
+    ]
+    figures = entry.portion()(
+        [scoring.SampleScore(score=scoring.Score(value=1, metadata=r)) for r in rows]
+    )
+    columns = np.repeat(np.array(values), 3, axis=0).T
+    own = intervals.portion(*columns, seed=0, clusters=np.repeat(np.arange(5), 3))
+    assert figures == {"portion": own.value, "low": own.low, "high": own.high, "n": 15}
+    alone = intervals.portion(*columns, seed=0)
+    assert own.high - own.low > 1.5 * (alone.high - alone.low)
+
+
+def test_a_portion_of_one_epoch_of_several_says_so(caplog):
+    row = {"model": 1.0, "base": 0.0, "aligned": 1.0}
+    for value, warnings in ((1.0, 0), (0.5, 1)):
+        score = scoring.SampleScore(score=scoring.Score(value=value, metadata=row))
+        entry.portion()([score] * 4)
+        assert caplog.text.count("the portion is of the first epoch") == warnings
+
+
 def test_an_unknown_option_is_named():
     with pytest.raises(InputError, match="found the option 'temprature' of a veneer model"):
         inspect_ai.model.get_model("veneer/lab:base", temprature=1)

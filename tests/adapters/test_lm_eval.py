@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import lm_eval
 import pytest
 import torch
-from harness import sums
+from harness import sums, write_tasks
 from lm_eval.tasks import TaskManager
 
 from checkpoints import save
@@ -205,6 +205,28 @@ def test_rows_of_three_systems_with_portions(base, aligned, tasks, tmp_path):
     assert list(rows) == again and before == {p: p.stat().st_mtime_ns for p in out.iterdir()}
     with pytest.raises(InputError, match="other settings"):
         evaluate_with_lm_eval([base], ["local_choice"], tasks, 6, out)
+
+
+def test_documents_of_one_text_are_one_cluster(base, tmp_path):
+    tasks = write_tasks(tmp_path / "tasks", 4)
+    data = tasks / "rows.jsonl"
+    once = data.read_text(encoding="utf-8")
+    alone = Results(evaluate_with_lm_eval([base], ["local_choice", "local_text"], tasks))
+    # a repeated document may carry another number of its own
+    again = [{**json.loads(line), "id": 1} for line in once.splitlines()]
+    data.write_text(once * 2 + "".join(json.dumps(r) + "\n" for r in again), encoding="utf-8")
+    out = tmp_path / "samples"
+    rows = evaluate_with_lm_eval([base], ["local_choice", "local_text"], tasks, out=out)
+    for row in rows:
+        (one,) = alone.where(task=row.task, metric=row.metric)
+        assert row.value == pytest.approx(one.value) and (row.n, one.n) == (12, 4)
+        assert row.fact("estimate")["groups"] == 4, "the row says what its interval rests on"
+        if row.task == "local_text":
+            assert (row.low, row.high) == pytest.approx((one.low, one.high))
+        else:
+            assert row.high - row.low >= one.high - one.low - 1e-9
+    kept = evaluate_with_lm_eval([base], ["local_choice", "local_text"], tasks, out=out)
+    assert kept == rows, "read from the samples on disk"
 
 
 def test_samples_of_an_edited_model_are_refused(tasks, tmp_path):

@@ -161,6 +161,28 @@ def test_results_of_promptfoo_that_are_no_prompt_and_answer(tmp_path, more, why)
         read_stored(lines(tmp_path / "r.jsonl", result(0, "A", **more)))
 
 
+def test_systems_of_one_file_are_never_mixed_into_one(tmp_path):
+    path = lines(tmp_path / "r.jsonl", *RESULTS, result(0, "A0 again"))
+    with pytest.raises(InputError, match=r"2 systems \('openai:gpt-4o', 'other'\), and none is"):
+        read_stored(path, system="mine")
+    kept = read_stored(path, system="other")
+    assert [(r.system, r.text) for r in kept.responses] == [("other", "B0")]
+    assert kept.dropped["another system's answer"] == 3
+    alone = read_stored(lines(tmp_path / "one.jsonl", *RESULTS[:2]), system="mine")
+    assert [(r.system, r.text) for r in alone.responses] == [("mine", "A0"), ("mine", "A1")]
+    rows = [{"id": "1", "prompt": "Q", "text": t, "system": t} for t in "AB"]
+    with pytest.raises(InputError, match="holds answers of 2 systems"):
+        read_stored(lines(tmp_path / "plain.jsonl", *rows), system="mine")
+
+
+def test_two_providers_of_one_name_are_no_samples_of_one_system(tmp_path):
+    repeats = lines(tmp_path / "r.jsonl", result(0, "A"), result(0, "B"))
+    assert [r.sample_id for r in read_stored(repeats).responses] == [0, 1]
+    twice = lines(tmp_path / "two.jsonl", result(0, "A"), result(0, "B", promptIdx=1))
+    with pytest.raises(InputError, match="another provider of the same name"):
+        read_stored(twice)
+
+
 def state(number, text="A", **more):
     request = {"model": "openai/gpt2", "prompt": f"Q{number}", "temperature": 0}
     done = {"text": text, "finish_reason": {"reason": "length" if text == "cut" else "stop"}}
@@ -196,6 +218,7 @@ def test_a_run_of_helm(tmp_path):
         ("id0/typos/1", 0, "openai/gpt2", "A"),
     ]
     assert [p.plain for p in stored.prompts] == ["Q0", "Shots. Q0", "Qo", "Q1", "Q2"]
+    assert [p.cluster for p in stored.prompts] == ["id0", "id0", "id0", "id1", "id2"]
     assert stored.dropped == {"truncated at the token limit": 1, "error: the request failed": 1}
 
 

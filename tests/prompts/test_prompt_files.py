@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import pyarrow as pa
@@ -222,3 +223,20 @@ def test_prompts_come_back_as_they_were(tmp_path_factory, texts):
         "\n".join(json.dumps({"prompt": t}) for t in texts),
     )
     assert [p.plain for p in read_prompts(file)] == texts
+
+
+def test_texts_that_are_pythons_bytes_are_the_texts_in_them(tmp_path, caplog):
+    path = tmp_path / "annotated_train.csv"
+    rows = [
+        "b'they said it isn\\'t so'",
+        'b"don\'t \\xe2\\x80\\x99 go"',
+        "b'c",
+        "plain",
+        "b'\\xff'",
+    ]
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerows([["text", "target_group"], *([r, "asian"] for r in rows)])
+    texts = [p.text for p in read_prompts(str(path), column="text")]
+    assert texts == ["they said it isn't so", "don't ’ go", "b'c", "plain", "b'\\xff'"]
+    assert "2 texts are written as Python's bytes" in caplog.text

@@ -3,12 +3,14 @@ beside the model that is evaluated."""
 
 from __future__ import annotations
 
+import logging
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
 from veneer.foundation.errors import MissingExtra
+from veneer.prompts.clusters import groups_of, same_text
 from veneer.statistics import intervals
 
 try:
@@ -28,21 +30,30 @@ try:
 except ImportError:
     raise MissingExtra("inspect_ai", "inspect", "scoring tasks of inspect-ai") from None
 
+FIRST_EPOCH = (
+    "the portion is of the first epoch of each sample, and the score is of all of them; give more "
+    "samples in place of epochs"
+)
 ROLES = ("base", "aligned")
 
 
 @metric
 def portion() -> Metric:
     """The superficial portion (model - base) / (aligned - base) with its 95 % interval and n; NaN
-    where the difference of aligned and base may be 0, or is too uncertain to divide by."""
+    where the difference of aligned and base may be 0, or is too uncertain to divide by. Samples of
+    one text are one cluster. inspect-ai hands over the first epoch alone: a warning says so."""
 
     def computed(scores: list[SampleScore]) -> dict[str, float]:
         rows = [s.score.metadata or {} for s in scores]
+        if any(s.score.value != r["model"] for s, r in zip(scores, rows, strict=True)):
+            logging.getLogger("veneer").warning("veneer: %s", FIRST_EPOCH)
         three = [np.array([float(r[who]) for r in rows]) for who in ("model", *ROLES)]
-        estimate = intervals.portion(*three, seed=0)
+        numbers = groups_of([[r["prompt"]] if "prompt" in r else [] for r in rows])
+        clusters = numbers if len(set(numbers)) < len(numbers) else None
+        estimate = intervals.portion(*three, seed=0, clusters=clusters)
         figures = {"portion": estimate.value, "low": estimate.low, "high": estimate.high}
-        numbers = {name: np.nan if x is None else float(x) for name, x in figures.items()}
-        return {**numbers, "n": float(estimate.n)}
+        shown = {name: np.nan if x is None else float(x) for name, x in figures.items()}
+        return {**shown, "n": float(estimate.n)}
 
     return computed
 
@@ -73,7 +84,7 @@ def veneer_portion(scored_by: Scorer, base: str, aligned: str, **options: Any) -
             value=values["model"],
             answer=own.answer,
             explanation=own.explanation,
-            metadata={**values, "answers": answers},
+            metadata={**values, "answers": answers, "prompt": same_text(state.input_text)},
         )
 
     return score

@@ -26,6 +26,7 @@ from veneer.foundation.files import (
 )
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
+from veneer.prompts.clusters import groups_of, same_text
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -44,7 +45,8 @@ class Evaluated:
 
     values: task -> "metric,filter" -> document -> value, or (log-likelihood, weight), or None where
     the value of a document is no number. figures: task (or group) -> "metric,filter" -> the
-    harness' own figure. groups: group -> its tasks.
+    harness' own figure. groups: group -> its tasks. same: task -> document -> hashes of its request
+    and of the document; documents that share one are not independent.
     """
 
     system: str
@@ -52,6 +54,7 @@ class Evaluated:
     figures: dict[str, dict[str, float]]
     groups: dict[str, list[str]]
     versions: dict[str, Any]
+    same: dict[str, dict[int, list[str]]]
 
 
 def evaluate_with_lm_eval(
@@ -222,6 +225,7 @@ def _run(
 def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[dict[str, Any]]]:
     """Return the values by document, and the lines of the samples' file."""
     values: dict[str, dict[str, dict[int, Any]]] = {}
+    same: dict[str, dict[int, list[str]]] = {}
     lines = []
     for task, samples in sorted(results["samples"].items()):
         own = values.setdefault(task, {})
@@ -229,6 +233,7 @@ def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[di
             numbers = {f"{m},{sample['filter']}": _number(sample.get(m)) for m in sample["metrics"]}
             for key, value in numbers.items():
                 own.setdefault(key, {})[int(sample["doc_id"])] = value
+            same.setdefault(task, {})[int(sample["doc_id"])] = _hashes_of(sample)
             answers = [str(r) for r in sample["filtered_resps"]]
             lines.append(
                 {
@@ -238,6 +243,7 @@ def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[di
                     "target": str(sample["target"]),
                     "responses": answers,
                     "values": numbers,
+                    "same": _hashes_of(sample),
                 }
             )
     figures = {
@@ -253,7 +259,16 @@ def _gather(system: str, results: Mapping[str, Any]) -> tuple[Evaluated, list[di
         for g in (results.get("groups") or {})
         if (leaves := sorted(set(_leaves(g, subtasks, values))))
     }
-    return Evaluated(system, values, figures, groups, dict(results.get("versions") or {})), lines
+    versions = dict(results.get("versions") or {})
+    return Evaluated(system, values, figures, groups, versions, same), lines
+
+
+def _hashes_of(sample: Mapping[str, Any]) -> list[str]:
+    """Return hashes of the text of a document's requests, and of the document: few-shot examples
+    may differ where a document is repeated."""
+    texts = sorted(same_text(a) for args in sample["arguments"] for a in args if isinstance(a, str))
+    request = [sha256_text("\n".join(texts))[:16]] if any(texts) else []
+    return [*request, str(sample.get("doc_hash") or sample["doc_id"])[:16]]
 
 
 def _leaves(
@@ -290,10 +305,12 @@ def _read(path: Path, stamp: Stamp, system: str) -> Evaluated:
         )
     stamp.check_models(path, head)
     values: dict[str, dict[str, dict[int, Any]]] = {}
+    same: dict[str, dict[int, list[str]]] = {}
     for _, row in rest:
+        same.setdefault(row["task"], {})[row["doc_id"]] = row.get("same", [])
         for key, value in row["values"].items():
             values.setdefault(row["task"], {}).setdefault(key, {})[row["doc_id"]] = value
-    return Evaluated(system, values, head["figures"], head["groups"], head["versions"])
+    return Evaluated(system, values, head["figures"], head["groups"], head["versions"], same)
 
 
 def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
@@ -307,7 +324,8 @@ def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
                     f", version {v}" if (v := one.versions.get(task)) is not None else ""
                 )
                 values = _values(one, task, key)
-                e = _estimate(key, values, figure, seed)
+                clusters = _clusters(one, task, key)
+                e = _estimate(key, values, figure, seed, clusters)
                 if e is None:
                     e = Estimate(
                         figure,
@@ -337,7 +355,13 @@ def _rows(systems: Sequence[Evaluated], seed: int) -> Iterator[Measurement]:
                 if name not in ("base", "aligned") and len(values) == len(column["base"]) == len(
                     column["aligned"]
                 ):
-                    e = intervals.portion(values, column["base"], column["aligned"], seed=seed)
+                    e = intervals.portion(
+                        values,
+                        column["base"],
+                        column["aligned"],
+                        seed=seed,
+                        clusters=_clusters(by_name[name], task, key),
+                    )
                     yield Measurement.estimated(e, STUDY, task, "portion", name, of=_metric(key))
 
 
@@ -358,20 +382,39 @@ def _values(one: Evaluated, task: str, key: str) -> np.ndarray:
     return np.array(scores, float)
 
 
-def _estimate(key: str, values: np.ndarray, figure: float, seed: int) -> Estimate | None:
+def _clusters(one: Evaluated, task: str, key: str) -> np.ndarray | None:
+    """Return (n,) the cluster of each of the documents of `_values`; None where all are
+    independent."""
+    numbers = groups_of(
+        [
+            one.same.get(leaf, {}).get(doc, [])
+            for leaf in one.groups.get(task, [task])
+            for doc in sorted(one.values.get(leaf, {}).get(key, {}))
+        ]
+    )
+    return np.array(numbers) if len(set(numbers)) < len(numbers) else None
+
+
+def _estimate(
+    key: str, values: np.ndarray, figure: float, seed: int, clusters: np.ndarray | None
+) -> Estimate | None:
     """Return the harness' figure with an interval over documents, or None where it is neither their
     mean nor a perplexity."""
     e: Estimate | None = None
     if values.ndim == 2:
         how = PER_WORD.get(key.partition(",")[0])
         with contextlib.suppress(ValueError):
-            e = intervals.ratio_of_sums(-values[:, 0], values[:, 1], seed=seed) if how else None
+            e = (
+                intervals.ratio_of_sums(-values[:, 0], values[:, 1], seed=seed, clusters=clusters)
+                if how
+                else None
+            )
         if e is not None and e.value is not None:
             turn = math.exp if how == "exp" else (lambda x: x / math.log(2))
             low, high = (None if x is None else turn(x) for x in (e.low, e.high))
-            e = Estimate(turn(e.value), low, high, e.n, e.method, e.note)
+            e = Estimate(turn(e.value), low, high, e.n, e.method, e.note, e.reason)
     elif len(values):
-        e = intervals.mean(values, seed=seed)
+        e = intervals.mean(values, seed=seed, clusters=clusters)
     if (
         e is None
         or e.value is None

@@ -51,7 +51,8 @@ class ImportCommand:
     """auto looks at the file. overton-*, bertscore, embeddings: the files published beside
     arXiv 2406.17692."""
     system: str | None = None
-    """Name of the system that answered. Default: as the file says, or its folder."""
+    """Name of the system that answered. Default: as the file says, or its folder. Of a file with
+    several systems: the one whose answers are imported."""
     prompts: str | None = None
     """Prompts of the answers, as a prompt file (overton-judge, overton-api, batch and model-answers
     files hold none)."""

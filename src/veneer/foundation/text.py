@@ -4,6 +4,7 @@ tok and Jaccard."""
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Set
 
 FENCE = "```"
@@ -18,6 +19,12 @@ def clean(text: str) -> str:
     """Return the text without outer white space and without one closing code fence: base's answers
     follow an open fence and close it themselves."""
     return text.strip().removesuffix(FENCE).strip()
+
+
+def one_line(text: str) -> str:
+    """Return the text with single spaces, in Unicode's form NFC: one text written in two ways is
+    one."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def words(text: str) -> list[str]:

@@ -17,7 +17,7 @@ EXPECTED = (
 )
 
 
-def read_batch(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_batch(path: Path, rules: Rules | None = None) -> Imported:
     """Read the results of a batch service. An answer belongs to the prompt whose id is its
     custom_id, because results come in any order. Several choices are samples. Failed requests, and
     calls of a tool, are errors and are dropped."""
@@ -31,7 +31,7 @@ def read_batch(path: Path, rules: Rules | None = None, system: str | None = None
             imported.dropped["error: the request failed"] += 1
             continue
         model = body.get("model")
-        name = system or (model if isinstance(model, str) and model else path.stem)
+        name = model if isinstance(model, str) and model else path.stem
         for sample, (choice, finish) in enumerate(_choices(body, where)):
             put_choice(imported, id, sample, name, choice, finish, where)
     if not rows:

@@ -17,7 +17,7 @@ HARM = (
 )
 
 
-def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_alpaca_eval(path: Path, rules: Rules | None = None) -> Imported:
     """Read AlpacaEval's outputs; the prompt is the instruction. Raises InputError for a row with an
     input: the file does not store the form in which the model read it."""
     imported = Imported(str(path), "alpaca-eval", rules or Rules())
@@ -33,7 +33,7 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
         id = ids.setdefault(text, str(len(ids)))
         imported.put_prompt(id, ({"role": "user", "content": text},), where)
         given = row.get("generator")
-        name = system or (given if isinstance(given, str) and given else path.stem)
+        name = given if isinstance(given, str) and given else path.stem
         sample = samples.get((name, id), 0)
         samples[name, id] = sample + 1
         imported.put(
@@ -45,9 +45,7 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None, system: str | None 
     return _with_rows(imported, len(ids), ALPACA)
 
 
-def read_model_answers(
-    path: Path, rules: Rules | None = None, system: str | None = None
-) -> Imported:
+def read_model_answers(path: Path, rules: Rules | None = None) -> Imported:
     """Read model answers; choices are samples.
 
     The file holds no prompts: an answer belongs to the prompt whose id is the question_id. Raises
@@ -59,7 +57,7 @@ def read_model_answers(
     for where, row in objects(path, TURNS):
         rows += 1
         id, model = str(get(row, "question_id", (str, int), where, TURNS)), row.get("model_id")
-        name = system or (model if isinstance(model, str) and model else path.stem)
+        name = model if isinstance(model, str) and model else path.stem
         for sample, choice in enumerate(get(row, "choices", list, where, TURNS)):
             turns = get(an_object(choice, where, TURNS), "turns", list, where, TURNS)
             if len(turns) != 1:
@@ -79,7 +77,7 @@ def read_model_answers(
     return _with_rows(imported, rows, TURNS)
 
 
-def read_harmbench(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_harmbench(path: Path, rules: Rules | None = None) -> Imported:
     """Read HarmBench's completions. Each test case is a prompt; its id is the behaviour's where it
     is the only one, otherwise followed by its number."""
     imported = Imported(str(path), "harmbench", rules or Rules())
@@ -101,7 +99,7 @@ def read_harmbench(path: Path, rules: Rules | None = None, system: str | None = 
                 )
                 sample = samples.get(id, 0)
                 samples[id] = sample + 1
-                imported.put(id, sample, system or path.stem, answer)
+                imported.put(id, sample, path.stem, answer)
     return _with_rows(imported, rows, HARM)
 
 

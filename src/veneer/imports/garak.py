@@ -18,7 +18,7 @@ ENTRIES = ("start_run setup", "init", "config", "attempt")
 NAMES = ("plugins.target_name", "plugins.model_name")  # the tested model, by version
 
 
-def read_garak(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_garak(path: Path, rules: Rules | None = None) -> Imported:
     """Read a report; the generations of an attempt are samples, and a prompt's id is its number.
 
     garak writes an attempt once when it is answered and once more when it is scored: the last row
@@ -47,7 +47,7 @@ def read_garak(path: Path, rules: Rules | None = None, system: str | None = None
                 continue
             sample = samples.get(id, 0)
             samples[id] = sample + 1
-            imported.put(id, sample, system or name, answer)
+            imported.put(id, sample, name, answer)
     return imported
 
 

@@ -16,10 +16,11 @@ EXPECTED = (
 )
 
 
-def read_helm(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_helm(path: Path, rules: Rules | None = None) -> Imported:
     """Read a run; completions are samples. The prompt is the whole text that the model read, with
     HELM's instructions and examples. Its id is the instance's, followed by the perturbation and by
-    the number of the trial where they differ from the first.
+    the number of the trial where they differ from the first; the prompts of one instance are one
+    cluster.
 
     Raises InputError for scenarios that score given texts (each choice is a request of its own, or
     the prompt is echoed), and for prompts that are more than text.
@@ -31,7 +32,7 @@ def read_helm(path: Path, rules: Rules | None = None, system: str | None = None)
         for number, state in enumerate(get(whole, "request_states", list, where, EXPECTED), 1):
             place = f"{where}, request {number}"
             states += 1
-            _put(imported, an_object(state, place, EXPECTED), place, system or _model(spec, path))
+            _put(imported, an_object(state, place, EXPECTED), place, _model(spec, path))
     if not states:
         raise InputError(f"{path} holds no requests; expected {EXPECTED}")
     return imported
@@ -46,7 +47,7 @@ def _put(imported: Imported, state: dict[str, Any], where: str, name: str) -> No
             f"{EXPECTED}, of a scenario that generates"
         )
     id = _id(state, instance, where)
-    imported.put_prompt(id, _prompt(request, where), where)
+    imported.put_prompt(id, _prompt(request, where), where, cluster=instance["id"])
     result = get(state, "result", dict, where, EXPECTED)
     if not result.get("success"):
         imported.dropped["error: the request failed"] += 1

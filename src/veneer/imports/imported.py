@@ -4,7 +4,7 @@ dropped, changed or noticed."""
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call
@@ -73,9 +73,10 @@ class Imported:
         *,
         plain: str | None = None,
         task: str = "prompts",
+        cluster: str | None = None,
     ) -> None:
         """Add the prompt that a row stores, once. plain: the text that base read, where the file
-        has it.
+        has it. cluster: as a `Prompt` has it.
 
         Raises InputError where an earlier row has another prompt under the same id: an answer would
         belong to the wrong one.
@@ -91,7 +92,7 @@ class Imported:
             text = (
                 plain if plain is not None else turns[0]["content"] if alone else transcript(turns)
             )
-            self.prompts.append(Prompt(prompt_id, turns, text, task))
+            self.prompts.append(Prompt(prompt_id, turns, text, task, cluster=cluster))
 
     def put(
         self,
@@ -155,6 +156,24 @@ class Imported:
         self.responses.append(
             as_response(prompt_id, sample_id, system, task, text, ended, seed, reasoning)
         )
+
+    def name(self, system: str) -> None:
+        """Give the answers' system another name; of several systems, keep the one that has this
+        name. Raises InputError where there are several and none has it: their answers to one prompt
+        would be taken for samples of one system."""
+        names = list(dict.fromkeys(r.system for r in self.responses))
+        if len(names) > 1 and system not in names:
+            shown = ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "")
+            raise InputError(
+                f"{self.source} holds answers of {len(names)} systems ({shown}), and none is "
+                f"called {system!r}; name one of them as the file does, or give a file of one "
+                "system alone"
+            )
+        if system not in names:
+            self.responses = [replace(r, system=system) for r in self.responses]
+        elif others := sum(r.system != system for r in self.responses):
+            self.responses = [r for r in self.responses if r.system == system]
+            self.dropped["another system's answer"] += others
 
     def summary(self) -> list[str]:
         """Return what happened, one line per fact, for people."""

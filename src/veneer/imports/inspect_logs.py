@@ -25,13 +25,13 @@ ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
 UNREADABLE = (zipfile.BadZipFile, EOFError, OSError, RuntimeError, zlib.error, lzma.LZMAError)
 
 
-def read_inspect(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_inspect(path: Path, rules: Rules | None = None) -> Imported:
     """Read a log. Epochs of a sample are its samples. A sample that failed, or that ends with a
     call of a tool, is an error and is dropped."""
     imported = Imported(str(path), "inspect", rules or Rules())
     header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
     facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
-    name = system or _text(facts, "model") or path.stem
+    name = _text(facts, "model") or path.stem
     task = _text(facts, "task") or "prompts"
     imported.facts = {
         "model": _text(facts, "model"),

@@ -14,7 +14,7 @@ from veneer.imports.rows import get, objects
 EXPECTED = 'an lm-eval sample: {"doc_id", "arguments", "resps": [[answer, ...]]}'
 
 
-def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_lm_eval(path: Path, rules: Rules | None = None) -> Imported:
     """Read samples; repeats of a document are its samples. The log does not store why an answer
     ended.
 
@@ -24,7 +24,7 @@ def read_lm_eval(path: Path, rules: Rules | None = None, system: str | None = No
     perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
     """
     imported = Imported(str(path), "lm-eval", rules or Rules())
-    name = system or path.parent.name or path.stem
+    name = path.parent.name or path.stem
     task = path.name.removeprefix("samples_").partition("_20")[0].partition(".jsonl")[0]
     seen: dict[str, tuple[str, list[Any]]] = {}
     for where, row in objects(path, EXPECTED):

@@ -92,11 +92,11 @@ def read_instances(path: Path) -> list[Prompt]:
     return prompts
 
 
-def read_open(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_open(path: Path, rules: Rules | None = None) -> Imported:
     """Read an open model's answers. The prompts are the last "# Query:" block of the model's input,
     or all of it."""
     imported = Imported(str(path), "overton-open", rules or Rules())
-    name = system or path.parent.name or path.stem
+    name = path.parent.name or path.stem
     rows = 0
     for where, row in objects(path, OPEN):
         prompt, id = get(row, "prompt", str, where, OPEN), str(rows)
@@ -121,10 +121,10 @@ def read_open(path: Path, rules: Rules | None = None, system: str | None = None)
     return _with_rows(imported, rows, OPEN)
 
 
-def read_api(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_api(path: Path, rules: Rules | None = None) -> Imported:
     """Read an API model's answers; the file holds no prompts (instances/data.jsonl does)."""
     imported = Imported(str(path), "overton-api", rules or Rules())
-    name = system or path.parent.name or path.stem
+    name = path.parent.name or path.stem
     rows = 0
     for where, row in objects(path, API):
         if not get(row, "ok", bool, where, API):

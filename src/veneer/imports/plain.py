@@ -35,7 +35,7 @@ ENDS = ("finish_reason", "stop_reason", "done_reason")
 NO_ERROR = ("", "none", "null", "nan", "false", "0", "[]", "{}")
 
 
-def read_plain(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_plain(path: Path, rules: Rules | None = None) -> Imported:
     """Read one row per answer ({"prompt_id" and/or "prompt", "text", optionally "sample_id",
     "finish_reason", "system", "task"}), one row per prompt ({..., "responses": [text, ...]}), or
     one row per chat, whose last turn is the answer ({"messages"} or {"conversations"}).
@@ -55,7 +55,7 @@ def read_plain(path: Path, rules: Rules | None = None, system: str | None = None
         if turns is not None:
             imported.put_prompt(id, turns, where)
         given = _sample(row, where)
-        name = system or _name(row, path)
+        name = _name(row, path)
         for answer in answers:
             sample = samples[name, id] if given is None else given
             samples[name, id] += 1

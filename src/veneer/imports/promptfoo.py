@@ -20,17 +20,19 @@ EXPECTED = (
 STEPS = ("redteamHistory", "redteamTreeHistory", "redteamFinalPrompt", "messages")
 
 
-def read_promptfoo(path: Path, rules: Rules | None = None, system: str | None = None) -> Imported:
+def read_promptfoo(path: Path, rules: Rules | None = None) -> Imported:
     """Read results; each provider is a system, and repeats are samples. A prompt's id is its
     number; the prompt is the text that was sent, with its variables filled in.
 
     A test that failed has an answer: its "error" gives the reason of the failed assertion. A
     request that failed has none, and is dropped. Raises InputError for results of attacks in
-    several steps, and for answers that a provider turned into JSON.
+    several steps, for answers that a provider turned into JSON, and for two providers of one name:
+    promptIdx numbers the pairs of prompt and provider.
     """
     imported = Imported(str(path), "promptfoo", rules or Rules())
     ids: dict[str, str] = {}
     samples: Counter[tuple[str, str]] = Counter()
+    columns: dict[tuple[str, str, str], tuple[Any, str]] = {}
     for where, row in _results(path):
         response = row.get("response")
         response = response if isinstance(response, dict) else {}
@@ -46,7 +48,15 @@ def read_promptfoo(path: Path, rules: Rules | None = None, system: str | None = 
                 f"{where} has an output that is no text but {type(output).__name__}; expected "
                 "answers as the model gave them: run promptfoo without a transform"
             )
-        name = system or _provider(row) or path.stem
+        name = _provider(row) or path.stem
+        column = row.get("promptIdx")
+        first, place = columns.setdefault((name, id, str(row["prompt"])), (column, where))
+        if first != column:
+            raise InputError(
+                f"{where} is an answer of {name!r} to the same prompt as {place}, by another "
+                "provider of the same name; give each provider its own label and run promptfoo "
+                "again"
+            )
         finish = response.get("finishReason")
         imported.put(
             id,

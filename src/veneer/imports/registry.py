@@ -22,7 +22,7 @@ from veneer.imports.plain import ANSWERS, CHATS, read_plain
 from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
 
-Reader = Callable[[Path, Rules | None, str | None], Imported]
+Reader = Callable[[Path, Rules | None], Imported]
 READERS: dict[str, Reader] = {
     "overton-open": read_open,
     "overton-api": read_api,
@@ -69,13 +69,18 @@ def read_stored(
     path: Path, format: str = "auto", rules: Rules | None = None, system: str | None = None
 ) -> Imported:
     """Read stored answers in any of `FORMATS`. system: the name of the answers' system; by default
-    the file's own, or its folder's.
+    the file's own, or its folder's. Where the file holds several systems, `system` chooses the
+    one of that name.
 
-    Raises InputError naming file and line where the content does not have the format.
+    Raises InputError naming file and line where the content does not have the format, and for
+    several systems where none has the name `system`.
     """
     if format not in FORMATS:
         raise InputError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
-    return READERS[guess(path) if format == "auto" else format](path, rules, system)
+    imported = READERS[guess(path) if format == "auto" else format](path, rules)
+    if system is not None:
+        imported.name(system)
+    return imported
 
 
 def guess(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,12 @@ def prompt_clusters(prompts: Sequence[Prompt]) -> np.ndarray | None:
 def task_clusters(task: Task, prompts: Sequence[Prompt]) -> np.ndarray | None:
     """`prompt_clusters` of a task's prompts, with the clusters that the task names."""
     return prompt_clusters([replace(p, cluster=task.cluster(p)) for p in prompts])
+
+
+def of_ids(clusters: Mapping[str, str] | None, ids: Sequence[str]) -> np.ndarray | None:
+    """(n,) the cluster of each prompt id, as `prompts.clusters.clusters_by_id` gives them; an id
+    that is not among them stands by itself."""
+    return None if clusters is None else np.array([clusters.get(i, i) for i in ids], str)
 
 
 def kept(clusters: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:

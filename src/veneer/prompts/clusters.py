@@ -30,10 +30,21 @@ def same_text(text: str) -> str:
 
 def prompt_clusters(prompts: Sequence[Prompt]) -> list[int] | None:
     """Return the cluster of each prompt as a number; see `clusters_of`."""
-    return clusters_of(
-        [p.text for p in prompts],
-        [None if p.cluster is None else (p.task, p.cluster) for p in prompts],
-    )
+    return clusters_of([p.text for p in prompts], [_named(p) for p in prompts])
+
+
+def clusters_by_id(ids: Iterable[str], prompts: Iterable[Prompt]) -> dict[str, str] | None:
+    """Return id -> id of the first prompt of its cluster, of prompts whose answers are stored; None
+    where every prompt stands by itself. prompts: those that the files of answers hold; an id
+    without a prompt stands by itself."""
+    known, every = {p.id: p for p in prompts}, list(dict.fromkeys(ids))
+    keys = [_keys(p.text, _named(p)) if (p := known.get(i)) is not None else [] for i in every]
+    numbers, first = groups_of(keys), dict[int, str]()
+    for number, id in zip(numbers, every, strict=True):
+        first.setdefault(number, id)
+    if len(first) == len(every):
+        return None
+    return {id: first[number] for number, id in zip(numbers, every, strict=True)}
 
 
 def clusters_of(texts: Sequence[str], named: Sequence[Hashable]) -> list[int] | None:
@@ -42,12 +53,16 @@ def clusters_of(texts: Sequence[str], named: Sequence[Hashable]) -> list[int] | 
     texts: the request of each prompt. named: the cluster that the data names, None where it names
     none. Prompts of one name are in one cluster, and so are prompts of the same text (`same_text`).
     """
-    keys = [
-        [("text", same_text(text))] + ([] if name is None else [("cluster", name)])
-        for text, name in zip(texts, named, strict=True)
-    ]
-    numbers = groups_of(keys)
+    numbers = groups_of([_keys(text, name) for text, name in zip(texts, named, strict=True)])
     return numbers if len(set(numbers)) < len(numbers) else None
+
+
+def _named(prompt: Prompt) -> Hashable:
+    return None if prompt.cluster is None else (prompt.task, prompt.cluster)
+
+
+def _keys(text: str, name: Hashable) -> list[Hashable]:
+    return [("text", same_text(text)), *([] if name is None else [("cluster", name)])]
 
 
 def each_text_once(prompts: Sequence[Prompt]) -> list[Prompt]:

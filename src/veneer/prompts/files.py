@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 from collections import Counter
@@ -44,6 +45,7 @@ NOTHING = ("", "[]", "{}", "null")  # how tables write that a row has none of th
 ANSWER_START = "target"  # the beginning of an answer that complies, which can be forced
 LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
+BYTES_READ = "texts are written as Python's bytes (b'...') and are read as the text in them"
 ANSWER_READ = (
     "texts are a whole talk (Human: ... Assistant: ...), whose last answer is read as a part of "
     "the prompt"
@@ -161,6 +163,9 @@ def prompt_of_row(
             raise InputError(
                 f"{where} holds an empty prompt; expected some text, or leave the line out"
             )
+        if (held := _in_bytes(value)) is not None:
+            value = held
+            notices[BYTES_READ] += 1
         messages: tuple[dict[str, str], ...] = ({"role": "user", "content": value},)
         notices[ANSWER_READ] += _with_answer(value)
     elif isinstance(value, list):
@@ -186,6 +191,18 @@ def prompt_of_row(
         reference=_target(where, row),
         template=template or PLACE,
     )
+
+
+def _in_bytes(text: str) -> str | None:
+    """Return the text that Python's bytes hold, as tables write them that were made from bytes
+    (annotated_train.csv of ToxiGen: b'it isn\\'t'); None for any other text."""
+    if not re.fullmatch(r"""b(['"]).*\1""", text.strip()):
+        return None
+    try:
+        held = ast.literal_eval(text.strip())
+        return held.decode("utf-8").strip() or None if isinstance(held, bytes) else None
+    except (ValueError, SyntaxError):
+        return None
 
 
 def _with_answer(text: str) -> bool:

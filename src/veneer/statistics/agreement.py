@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from veneer.statistics import intervals
 from veneer.statistics.distributions import student_quantile
@@ -33,10 +34,10 @@ class Agreement:
 
 
 def agreement(
-    a: Sequence[float], b: Sequence[float], clusters: Sequence[str] | None = None, *, seed: int = 0
+    a: Sequence[float], b: Sequence[float], clusters: ArrayLike | None = None, *, seed: int = 0
 ) -> Agreement:
-    """Measure the agreement of paired values. clusters: the prompt of each pair, because answers to
-    one prompt are not independent. n counts prompts."""
+    """Measure the agreement of paired values. clusters: one id per pair, the same for answers that
+    are not independent (to one prompt, to prompts of one cluster). n counts clusters."""
     x, y = np.asarray(a, float), np.asarray(b, float)
     if x.shape != y.shape or x.ndim != 1 or not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise ValueError("expected two lists of finite values of the same length")
@@ -117,10 +118,10 @@ def _kappa(p: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def balanced_accuracy(
-    truth: Sequence[float], given: Sequence[float], clusters: Sequence[str] | None = None
+    truth: Sequence[float], given: Sequence[float], clusters: ArrayLike | None = None
 ) -> Estimate:
     """Mean over the true classes of the share of each that was found. truth, given: values of each
-    answer. clusters: the prompt of each answer; n counts prompts.
+    answer. clusters: as in `agreement`.
 
     The interval combines the classes' Wilson limits (of clusters, where a prompt has several
     answers) by MOVER (Zou & Donner 2008, Statistics in Medicine 27), which takes the classes as

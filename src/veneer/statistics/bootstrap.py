@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from veneer.statistics.distributions import normal_cdf, normal_quantile, student_quantile
 
@@ -12,6 +13,11 @@ RESAMPLES = 4000
 LEAST_FOR_BCA = 10  # below this many prompts the acceleration is mostly noise
 _CACHED_SIZE = 500  # prompts; larger samples are drawn in blocks and not kept
 _BLOCK = 2_000_000  # entries of a block of counts
+
+
+def count_groups(n: int, clusters: ArrayLike | None) -> int:
+    """Return how many of n prompts are independent: the number of their groups."""
+    return n if clusters is None else len(np.unique(np.asarray(clusters)))
 
 
 def ratios(numerators: np.ndarray, denominators: np.ndarray, seed: int) -> np.ndarray:

@@ -175,8 +175,7 @@ def recovered(
     seed: int = 0,
     clusters: ArrayLike | None = None,
 ) -> Estimate:
-    """1 - sum(veneer) / sum(base), paired: the same prompts and tokens on both sides, so
-    their number cancels."""
+    """1 - sum(veneer) / sum(base), paired: same prompts and tokens, so their number cancels."""
     e = _ratio(kl_sum_veneer, kl_sum_base, seed, clusters)
     if e.value is None:
         reason = Reason("base_kl_is_0") if e.n else e.reason
@@ -205,8 +204,7 @@ def difference(
     if clusters is not None or not rates:
         d, size = x - y, max(_spread(x, y), float(abs(x - y).max()))
         if np.ptp(d) <= 1e-12 * size:
-            groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
-            e = _all_equal(float(d[0]), groups, n, scale=size)
+            e = _all_equal(float(d[0]), bootstrap.count_groups(n, clusters), n, scale=size)
         else:
             e = _ratio(d, np.ones(n), seed, clusters, kind="signed", scale=size)
         return _within(e, -1.0, 1.0) if rates else e
@@ -371,7 +369,7 @@ def _all_equal(
     [0, w], and a share to [0, 1], as a rate does.
     """
     if groups < 2:
-        return Estimate(value, None, None, n, "none", reason=Reason("one_group"))
+        return Estimate(value, None, None, n, "none", reason=Reason.of("one_group", groups=groups))
     w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
     low = value if value == 0 and scale is None else value - w
     reason = Reason.of("all_equal", width=w, groups=groups)

@@ -10,6 +10,7 @@ from typing import Any
 import regex  # type: ignore[import-untyped]
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.text import one_line
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.custom_schema import Header
 from veneer.tasks.numbers import last_is, stated_is
@@ -93,7 +94,7 @@ def _bare(text: str, header: Header) -> str:
 def _plain(text: str, ignore_case: bool) -> str:
     """Return a text with single blanks, and each letter with its accent in one character, as which
     another program may have written two."""
-    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    text = one_line(text)
     return text.casefold() if ignore_case else text
 
 

@@ -112,6 +112,8 @@ def figure(row: Measurement | None) -> str:
 def _three(rows, refused: OverRefusal | None, contrast: MeasuredContrast | None):
     from rich.table import Table
 
+    from veneer.terminal.tables import in_clusters
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("task")
     table.add_column("metric")
@@ -129,7 +131,7 @@ def _three(rows, refused: OverRefusal | None, contrast: MeasuredContrast | None)
         table.add_row(
             task,
             _metric_words(metric),
-            str(n),
+            f"{n}{in_clusters(r for r in three if r is not None and r.split != 'noise')}",
             *(figure(r) for r in three),
             figure(portion),
             *(

@@ -13,10 +13,12 @@ from veneer.cli import main
 from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
+from veneer.imports import read_stored
 from veneer.studies.overton.adjusted import adjusted_means
 from veneer.studies.overton.command import show
 from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
 from veneer.studies.overton.score import Covered, of_question, overton_rows, viewpoint_table
+from veneer.studies.overton.study import RULES, _by_question
 from veneer.studies.overton.viewpoints import (
     Question,
     Viewpoint,
@@ -335,3 +337,47 @@ def test_a_missing_file_is_bad_input(tmp_path, capsys):
     assert main([*args, *missing]) == 2
     assert "does not exist; expected a file of stored answers" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+ONE_EACH = (Viewpoint("a", "yes"), Viewpoint("b", "no"))
+
+
+def test_questions_of_one_text_are_one_cluster():
+    shares = [1.0, 0.5, 0.0, 0.5]
+    cover = {1.0: [[1, 1]], 0.5: [[1, 0]], 0.0: [[0, 0]]}
+    lines = 3
+    once = [Question(str(i), f"Text {i}?", ONE_EACH) for i in range(4)]
+    every = [Question(f"{i}.{k}", f"text {i}", ONE_EACH) for i in range(4) for k in range(lines)]
+
+    def scored(questions, more):
+        systems = [
+            Covered(name, "j", "", [np.array(cover[s], float) for s in values for _ in range(more)])
+            for name, values in (("s", shares), ("t", shares[::-1]))
+        ]
+        return Results(overton_rows(questions, systems))
+
+    for metric in ("overton_score", "overton_score_adjusted"):
+        (alone, _), (row, _) = (
+            scored(*x).where(metric=metric) for x in ((once, 1), (every, lines))
+        )
+        assert (row.value, row.n) == (pytest.approx(0.5), 12) and alone.n == 4
+        assert (row.low, row.high) == pytest.approx((alone.low, alone.high), abs=0.02)
+        assert row.high - row.low > 0.5, "twelve independent questions would be surer"
+
+
+def test_answers_belong_to_the_question_of_their_text_and_to_no_other(tmp_path):
+    questions = [
+        Question(i, text, ONE_EACH) for i, text in (("0", "Is the café open?"), ("1", "B?"))
+    ]
+    rows = [
+        {"id": "0", "prompt": "Another?", "text": "of another question"},
+        {"id": "7", "prompt": "Is the cafe\u0301 open? ", "text": "first"},
+        {"id": "8", "prompt": "Is the café open?", "text": "second"},
+    ]
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows))
+    read = read_stored(path, rules=RULES, system="s")
+    assert _by_question(questions, read, "s") == [["first", "second"], []]
+    path.write_text(json.dumps({"prompt_id": "1", "text": "by its id"}) + "\n")
+    read = read_stored(path, rules=RULES, system="s")
+    assert _by_question(questions, read, "s") == [[], ["by its id"]]

@@ -208,8 +208,9 @@ def stored(path, ref="t", alt="s", **more) -> None:
 def test_stored_scores_leave_self_pairs_out(tmp_path):
     stored(tmp_path / "a.json")
     stored(tmp_path / "b.json", alt="t")
-    scores, code = read_scores([tmp_path / "a.json", tmp_path / "b.json"], "t")
-    assert [x.tolist() for x in scores["s"]] == [[1.0, 0.4], [0.9, 0.6]] and code == "h"
+    scores, ids, code = read_scores([tmp_path / "a.json", tmp_path / "b.json"], "t")
+    assert [x.tolist() for x in scores["s"]] == [[1.0, 0.4], [0.9, 0.6]]
+    assert code == "h" and ids == ["0", "1"]
     assert [x.tolist() for x in scores[SELF]] == [[0.4], [0.6]]
     with pytest.raises(InputError, match="scores against 't'; expected the teacher 'other'"):
         read_scores([tmp_path / "a.json"], "other")

@@ -176,7 +176,7 @@ def show(results: Results, out: Path) -> None:
     from veneer.studies.audit.taught.show import show_taught
     from veneer.studies.audit.words import verdict_texts
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import plain_console, print_table
+    from veneer.terminal.tables import in_clusters, plain_console, print_table
 
     run = read_json(out / "run.json", "the record of an audit")
     headline, sentences = verdict_texts(run, results)
@@ -201,7 +201,7 @@ def show(results: Results, out: Path) -> None:
         for metric in SHOWN:
             rows = {r.system: r for r in results.where(task=task, metric=metric)}
             if rows:
-                n = str(next(iter(rows.values())).n)
+                n = f"{next(iter(rows.values())).n}{in_clusters(rows.values())}"
                 table.add_row(
                     task, metric.replace("_", " "), n, *(figure(rows.get(s)) for s in systems)
                 )

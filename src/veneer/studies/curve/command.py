@@ -128,7 +128,7 @@ def show(results: Results) -> None:
     from veneer.studies.curve.names import STUDY, STYLE, TEST
     from veneer.studies.curve.words import finding, headline, score_words
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import plain_console, print_table
+    from veneer.terminal.tables import in_clusters, plain_console, print_table
 
     console = plain_console()
     if sentence := headline(results):
@@ -146,7 +146,7 @@ def show(results: Results) -> None:
         own = {
             int(r.identity.get("examples")): r for r in rows if (r.task, r.metric) == (task, metric)
         }
-        n = str(max(r.n for r in own.values()))
+        n = f"{max(r.n for r in own.values())}{in_clusters(own.values())}"
         table.add_row(task, score_words(metric), n, *(figure(own.get(s)) for s in sizes))
     print_table(console, table)
     console.print("share of answers [95 % interval], by number of examples")

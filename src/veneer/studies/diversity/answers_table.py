@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from veneer.foundation.errors import InputError
 from veneer.imports.overton import StoredJudgement, read_judged
 from veneer.imports.rows import get, objects
+from veneer.measures.clusters import of_ids
 from veneer.studies.diversity.judged import Topic, read_all
 from veneer.systems.responses import Response, finished
 
@@ -43,7 +46,8 @@ class Judgements(Generic[T]):
 class Material:
     """answers: system -> prompt -> sample -> text; prompts in the order of the first
     system. quality, stance: by system; quality has the scores of `aspect`. novelty, topics: by
-    (reference, alternative); A is the reference."""
+    (reference, alternative); A is the reference. clusters: prompt -> its cluster
+    (prompts/clusters.py), None where every prompt stands by itself."""
 
     task: str
     answers: dict[str, Table[str]]
@@ -52,6 +56,11 @@ class Material:
     novelty: dict[tuple[str, str], Judgements[float]] = field(default_factory=dict)
     topics: dict[tuple[str, str], Judgements[list[Topic]]] = field(default_factory=dict)
     aspect: str = "helpfulness"
+    clusters: Mapping[str, str] | None = None
+
+    def ids(self, prompts: Iterable[str]) -> np.ndarray | None:
+        """(n,) the cluster of each of these prompts; None where every prompt stands by itself."""
+        return of_ids(self.clusters, list(prompts))
 
     def least(self, threshold: float) -> str:
         """The split of the answers whose quality reaches the threshold."""

@@ -3,9 +3,9 @@
 
 Both coverages grow with length, so beside each stand four controls, of a base answer b and the
 aligned sample a0: `matched`: a0 cut to b's number of words; `other_prompt`: the aligned sample 0 of
-the next prompt, whole; `base`: base's other answers to the prompt, one behind the other in their
-order, cut to a0's number of words; `own_first`: base's own sample 0, whole, for the others of its
-answers.
+the next prompt of another cluster, whole; `base`: base's other answers to the prompt, one behind
+the other in their order, cut to a0's number of words; `own_first`: base's own sample 0, whole, for
+the others of its answers.
 """
 
 from __future__ import annotations

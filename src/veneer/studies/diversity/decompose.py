@@ -50,6 +50,7 @@ import numpy as np
 
 from veneer.statistics import bootstrap
 from veneer.statistics.intervals import Estimate
+from veneer.statistics.reasons import Reason
 from veneer.studies.diversity.text_measures import accumulation, mean_pairwise_jaccard_distance
 
 STEP = 0.1  # of m
@@ -92,22 +93,32 @@ class Decomposition:
     prompts: int
 
 
-def decompose(prompts: Sequence[PromptSets], *, seed: int = 0) -> Decomposition:
-    """Lexical decomposition (module docstring). Raises ValueError for no prompts, or a prompt with
-    fewer than two answers anywhere."""
-    return _decompose(prompts, None, seed)
+def decompose(
+    prompts: Sequence[PromptSets], *, seed: int = 0, clusters: np.ndarray | None = None
+) -> Decomposition:
+    """Lexical decomposition (module docstring). clusters: (P,) one id per prompt; whole clusters
+    are resampled. Raises ValueError for no prompts, or a prompt with fewer than two answers
+    anywhere."""
+    return _decompose(prompts, None, seed, clusters)
 
 
 def decompose_semantic(
-    prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines], *, seed: int = 0
+    prompts: Sequence[PromptSets],
+    cosines: Sequence[PromptCosines],
+    *,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
 ) -> Decomposition:
     """Semantic decomposition: m from the words of the same prompts, diversity from
     their mean cosines."""
-    return _decompose(prompts, cosines, seed)
+    return _decompose(prompts, cosines, seed, clusters)
 
 
 def _decompose(
-    prompts: Sequence[PromptSets], cosines: Sequence[PromptCosines] | None, seed: int
+    prompts: Sequence[PromptSets],
+    cosines: Sequence[PromptCosines] | None,
+    seed: int,
+    clusters: np.ndarray | None,
 ) -> Decomposition:
     if not prompts or any(min(len(p.base), len(p.kept), len(p.aligned)) < 2 for p in prompts):
         raise ValueError("expected prompts with two answers or more of base, kept and aligned")
@@ -148,7 +159,10 @@ def _decompose(
         }
 
     value = statistic(np.ones((1, len(prompts))))
-    limits = _limits(statistic, len(prompts), value, seed)
+    group = (
+        np.arange(len(prompts)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    )
+    limits = _limits(statistic, group, value, seed)
     return Decomposition(limits, bool(value["united"][0] >= curve.m[-1] - 1e-9), len(prompts))
 
 
@@ -225,22 +239,25 @@ def _lexical(sets: Sequence[Set[str]]) -> float:
 
 
 def _limits(
-    statistic: Callable[[np.ndarray], Drawn], n: int, value: Drawn, seed: int
+    statistic: Callable[[np.ndarray], Drawn], group: np.ndarray, value: Drawn, seed: int
 ) -> dict[str, Estimate]:
-    """BCa intervals of every term from the same resamples of prompts."""
+    """BCa intervals of every term from the same resamples of prompts, or of whole clusters. group:
+    (P,) the number of each prompt's cluster."""
     points = {t: float(x[0]) for t, x in value.items()}
-    if n < 2:
-        return {
-            t: Estimate(points[t], None, None, n, "bca", "one prompt has no interval")
-            for t in points
-        }
+    n, k = len(group), int(group.max()) + 1
+    if k < 2:
+        note = "one prompt has no interval" if n < 2 else Reason("one_group").text
+        return {t: Estimate(points[t], None, None, n, "bca", note) for t in points}
     rng, size = np.random.default_rng(seed), max(1, BLOCK // n)
-    share = np.full(n, 1 / n)
+    share = np.full(k, 1 / k)
     blocks = [
-        statistic(rng.multinomial(n, share, min(size, RESAMPLES - at)).astype(float))
+        statistic(rng.multinomial(k, share, min(size, RESAMPLES - at)).astype(float)[:, group])
         for at in range(0, RESAMPLES, size)
     ]
-    left = [statistic(_without(range(at, min(at + size, n)), n)) for at in range(0, n, size)]
+    left = [
+        statistic(_without(range(at, min(at + size, k)), k)[:, group]) for at in range(0, k, size)
+    ]
+    reason = Reason.of("groups_resampled", groups=k) if k < n else None
     estimates = {}
     for t in points:
         drawn, left_out = (np.concatenate([part[t] for part in parts]) for parts in (blocks, left))
@@ -251,7 +268,7 @@ def _limits(
             estimates[t] = Estimate(points[t], None, None, n, "bca", note)
         else:
             low, high, method = bootstrap.limits(points[t], drawn, left_out)
-            estimates[t] = Estimate(points[t], low, high, n, method)
+            estimates[t] = Estimate(points[t], low, high, n, method, reason=reason)
     return estimates
 
 

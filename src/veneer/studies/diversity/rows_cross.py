@@ -10,6 +10,7 @@ import numpy as np
 from veneer.embed import Embedder
 from veneer.foundation.results import Measurement, join_notes
 from veneer.foundation.text import tok
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.studies.diversity import words
 from veneer.studies.diversity.answers_table import Material
@@ -54,11 +55,7 @@ def coverage_rows(
         ):
             prompts = [p for p in material.shared(covered, by) if material.first(by, p) is not None]
             firsts = [material.first(by, p) or "" for p in prompts]
-            others: list[str | None] = [
-                firsts[(i + 1) % len(firsts)] if len(firsts) > 1 else None
-                for i in range(len(firsts))
-            ]
-            covers = list(zip(prompts, firsts, others, strict=True))
+            covers = list(zip(prompts, firsts, _others(material, prompts, firsts), strict=True))
             sums: dict[str, list[tuple[float, int]]] = {k: [] for k in KINDS}
             for p, first, other in covers:
                 prompt_cases = cases(material.texts(covered, p), first, other)
@@ -71,10 +68,22 @@ def coverage_rows(
                     ]
                     sums[kind].append((sum(known), len(known)))
             yield from _coverage(
-                material, f"lexical_{metric}", system, sums, None, (covered, by), seed
+                material, f"lexical_{metric}", system, prompts, sums, None, (covered, by), seed
             )
             if embedder is not None and metric == "coverage":
                 yield from _semantic(material, system, covers, embedder, seed)
+
+
+def _others(
+    material: Material, prompts: Sequence[str], firsts: Sequence[str]
+) -> Iterator[str | None]:
+    """For each prompt the text in `firsts` of the next one that is not in its cluster; None where
+    all are in one."""
+    ids, n = material.ids(prompts), len(prompts)
+    clusters = list(prompts) if ids is None else ids.tolist()
+    for i, own in enumerate(clusters):
+        behind = ((i + step) % n for step in range(1, n))
+        yield next((firsts[j] for j in behind if clusters[j] != own), None)
 
 
 def _semantic(
@@ -113,6 +122,7 @@ def _semantic(
             material,
             f"semantic_coverage_{t:g}",
             system,
+            [p for p, _, _ in covers],
             some,
             embedder.id,
             (system, "aligned"),
@@ -124,6 +134,7 @@ def _coverage(
     material: Material,
     metric: str,
     system: str,
+    prompts: Sequence[str],
     sums: Mapping[str, Sequence[tuple[float, int]]],
     judge: str | None,
     sides: tuple[str, str],
@@ -134,7 +145,8 @@ def _coverage(
         use = bottom > 0
         if not use.any():
             continue
-        e = intervals.ratio_on_scale(top[use], bottom[use], 0, 1, seed=seed)
+        ids = kept(material.ids(prompts), use)
+        e = intervals.ratio_on_scale(top[use], bottom[use], 0, 1, seed=seed, clusters=ids)
         facts = {
             "answers": int(bottom.sum()),
             "covered": sides[0],
@@ -168,7 +180,7 @@ def decomposition_rows(
     if not {"base", "aligned"} <= set(material.answers):
         return
     j = material.quality.get("base") if threshold is not None else None
-    sets, cosines = [], []
+    prompts, sets, cosines = [], [], []
     for p in material.shared("base", "aligned"):
         samples = sorted(material.answers["base"][p])
         good = (
@@ -179,6 +191,7 @@ def decomposition_rows(
         base, aligned = ([tok(t) for t in material.texts(s, p)] for s in ("base", "aligned"))
         if len(good) < LEAST or len(aligned) < LEAST:
             continue
+        prompts.append(p)
         sets.append(PromptSets(base, [base[i] for i in good], aligned))
         if vectors is not None:
             b, a = vectors["base"][p], vectors["aligned"][p]
@@ -186,15 +199,20 @@ def decomposition_rows(
     if not sets:
         return
     split = ALL_ANSWERS if j is None else material.least(threshold or 0)
-    judge = None if j is None else j.judge
+    judge, ids = None if j is None else j.judge, material.ids(prompts)
     yield from _terms(
-        material, decompose(sets, seed=seed), "lexical_diversity", "1 - Jaccard", split, judge
+        material,
+        decompose(sets, seed=seed, clusters=ids),
+        "lexical_diversity",
+        "1 - Jaccard",
+        split,
+        judge,
     )
     if vectors is not None:
         by = " + ".join(x for x in (judge, embedder) if x)
         yield from _terms(
             material,
-            decompose_semantic(sets, cosines, seed=seed),
+            decompose_semantic(sets, cosines, seed=seed, clusters=ids),
             "semantic_diversity",
             "1 - cosine",
             split,

@@ -10,6 +10,7 @@ import numpy as np
 
 from veneer.foundation.results import Measurement, join_notes
 from veneer.foundation.text import tok
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.studies.diversity import judged, words
 from veneer.studies.diversity.answers_table import Judgements, Material
@@ -31,13 +32,14 @@ def quality_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         splits.append((f"first {min(most.values())} of each prompt", min(most.values())))
     for split, most_answers in splits:
         for system, j in material.quality.items():
-            rows = [
-                [s for i, s in sorted(row.items())[:most_answers] if s is not None]
-                for row in j.values.values()
-            ]
-            rows = [r for r in rows if r]
+            by_prompt = {
+                p: [s for i, s in sorted(row.items())[:most_answers] if s is not None]
+                for p, row in j.values.items()
+            }
+            by_prompt = {p: scores for p, scores in by_prompt.items() if scores}
+            rows, ids = list(by_prompt.values()), material.ids(by_prompt)
             sums, counts = [sum(r) for r in rows], [len(r) for r in rows]
-            e = intervals.ratio_on_scale(sums, counts, 1, 5, seed=seed)
+            e = intervals.ratio_on_scale(sums, counts, 1, 5, seed=seed, clusters=ids)
             facts = {"answers": sum(map(len, rows)), **j.facts()}
             yield Measurement.estimated(
                 e,
@@ -78,11 +80,12 @@ def filter_rows(
             kinds["semantic_diversity"] = [1 - cosine_matrix(vectors[system][p]) for p in prompts]
         for t in judged.thresholds(scores):
             split = material.least(t)
-            kept = [sum(s is not None and s >= t for s in row) for row in scores]
+            stay = [sum(s is not None and s >= t for s in row) for row in scores]
             known = [sum(s is not None for s in row) for row in scores]
-            e = intervals.ratio_on_scale(kept, known, 0, 1, seed=seed)
+            ids = material.ids(prompts)
+            e = intervals.ratio_on_scale(stay, known, 0, 1, seed=seed, clusters=ids)
             facts = {"aspect": material.aspect, "threshold": t}
-            facts |= {"kept": sum(kept), "judged": sum(known)}
+            facts |= {"kept": sum(stay), "judged": sum(known)}
             yield Measurement.estimated(
                 e,
                 STUDY,
@@ -97,7 +100,7 @@ def filter_rows(
             )
             for metric, distances in kinds.items():
                 judge = j.judge if metric == "lexical_diversity" else f"{j.judge} + {embedder}"
-                for name, e in _filtered(metric, distances, scores, t, seed):
+                for name, e in _filtered(metric, distances, scores, t, ids, seed):
                     yield Measurement.estimated(
                         e,
                         STUDY,
@@ -116,14 +119,23 @@ def _filtered(
     distances: Sequence[np.ndarray],
     scores: Sequence[Sequence[float | None]],
     threshold: float,
+    clusters: np.ndarray | None,
     seed: int,
 ) -> Iterator[tuple[str, intervals.Estimate]]:
     """A measure of the kept answers, of all answers to the same prompts, and their paired
     difference, each under its name."""
     f = judged.filtered(distances, scores, threshold)
-    yield metric, intervals.on_scale(f.kept, *scale(metric), seed=seed)
-    yield f"{metric}_unfiltered", intervals.on_scale(f.unfiltered, *scale(metric), seed=seed)
-    yield f"{metric}_quality_effect", intervals.difference(f.unfiltered, f.kept, seed=seed)
+    yield from _effect(metric, f.kept, f.unfiltered, kept(clusters, f.prompts), seed)
+
+
+def _effect(
+    metric: str, good: np.ndarray, every: np.ndarray, clusters: np.ndarray | None, seed: int
+) -> Iterator[tuple[str, intervals.Estimate]]:
+    """A measure of the good answers and of all, one value per prompt, and their difference."""
+    for name, values in ((metric, good), (f"{metric}_unfiltered", every)):
+        yield name, intervals.on_scale(values, *scale(metric), seed=seed, clusters=clusters)
+    effect = intervals.difference(every, good, seed=seed, clusters=clusters)
+    yield f"{metric}_quality_effect", effect
 
 
 def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
@@ -133,27 +145,44 @@ def stance_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
         labels = [[s for _, s in sorted(row.items()) if s is not None] for row in j.values.values()]
         rows = [judged.stance_measures(row) for row in labels]
         for metric in ("stance_entropy", "stance_disagreement", "stance_both_sides"):
-            known = [x for row in rows if (x := row[metric]) is not None]
-            e = intervals.on_scale(known, *scale(metric), seed=seed)
+            known = {
+                p: x
+                for p, row in zip(j.values, rows, strict=True)
+                if (x := row[metric]) is not None
+            }
+            e = _on_scale(material, metric, known, seed)
             yield _stance_row(material, metric, system, e, j)
         for label in judged.SAYS:
             having, all_of = [row.count(label) for row in labels], [len(row) for row in labels]
-            e = intervals.ratio_on_scale(having, all_of, 0, 1, seed=seed)
+            ids = material.ids(j.values)
+            e = intervals.ratio_on_scale(having, all_of, 0, 1, seed=seed, clusters=ids)
             count = f"{sum(row.count(label) for row in labels)} of {sum(map(len, labels))} answers"
             yield _stance_row(material, f"stance_{label}", system, e, j, count)
     aligned = material.stance.get("aligned")
     if aligned is None:
         return
     for system, j in material.stance.items():
-        covered = []
+        covered = {}
         for p, row in j.values.items():
-            first = aligned.values.get(p, {}).get(0)
-            if first is not None:
-                covered.append(judged.coverage([s for s in row.values() if s is not None], first))
-        e = intervals.on_scale([x for x in covered if x is not None], 0, 1, seed=seed)
+            first, own_labels = (
+                aligned.values.get(p, {}).get(0),
+                [s for s in row.values() if s is not None],
+            )
+            if first is not None and (share := judged.coverage(own_labels, first)) is not None:
+                covered[p] = share
+        e = _on_scale(material, "stance_coverage", covered, seed)
         yield _stance_row(
             material, "stance_coverage", system, e, j, "by the aligned system's sample 0"
         )
+
+
+def _on_scale(
+    material: Material, metric: str, values: Mapping[str, float], seed: int
+) -> intervals.Estimate:
+    """values: by prompt."""
+    return intervals.on_scale(
+        list(values.values()), *scale(metric), seed=seed, clusters=material.ids(values)
+    )
 
 
 def stance_filter_rows(material: Material, *, seed: int = 0) -> Iterator[Measurement]:
@@ -162,30 +191,26 @@ def stance_filter_rows(material: Material, *, seed: int = 0) -> Iterator[Measure
     stance (`..._unfiltered`), and their paired difference (`..._quality_effect`)."""
     for system in (s for s in material.stance if s in material.quality):
         stances, quality = material.stance[system], material.quality[system]
-        rows = [
-            [(s, quality.values[p].get(i)) for i, s in sorted(row.items()) if s is not None]
+        rows = {
+            p: [(s, quality.values[p].get(i)) for i, s in sorted(row.items()) if s is not None]
             for p, row in stances.values.items()
             if p in quality.values
-        ]
-        for t in judged.thresholds([[score for _, score in row] for row in rows]):
-            pairs = [
-                ([s for s, score in row if score is not None and score >= t], [s for s, _ in row])
-                for row in rows
-            ]
-            pairs = [(kept, every) for kept, every in pairs if len(kept) >= judged.LEAST]
+        }
+        for t in judged.thresholds([[score for _, score in row] for row in rows.values()]):
+            pairs = {
+                p: (
+                    [s for s, score in row if score is not None and score >= t],
+                    [s for s, _ in row],
+                )
+                for p, row in rows.items()
+            }
+            pairs = {p: pair for p, pair in pairs.items() if len(pair[0]) >= judged.LEAST}
             facts = {"aspect": material.aspect, "threshold": t}
-            facts |= {"answers": sum(len(kept) for kept, _ in pairs)}
+            facts |= {"answers": sum(len(good) for good, _ in pairs.values())}
             for metric, measure in judged.STANCE_SPREAD.items():
-                spread = [(measure(kept), measure(every)) for kept, every in pairs]
-                kept, every = np.array(spread, float).reshape(-1, 2).T
-                for name, e in (
-                    (metric, intervals.on_scale(kept, *scale(metric), seed=seed)),
-                    (
-                        f"{metric}_unfiltered",
-                        intervals.on_scale(every, *scale(metric), seed=seed),
-                    ),
-                    (f"{metric}_quality_effect", intervals.difference(every, kept, seed=seed)),
-                ):
+                spread = [(measure(good), measure(every)) for good, every in pairs.values()]
+                good, every = np.array(spread, float).reshape(-1, 2).T
+                for name, e in _effect(metric, good, every, material.ids(pairs), seed):
                     yield Measurement.estimated(
                         e,
                         STUDY,
@@ -299,8 +324,9 @@ def _sum_rows(
         judge = f"{judge} + {quality['quality_judge']}"
     for metric, (top, bottom) in sums.items():
         use = bottom > 0
+        ids = kept(material.ids(j.values), use)
         least, most = intervals.SCALES.get(_unit(metric), (0, 1))
-        e = intervals.ratio_on_scale(top[use], bottom[use], least, most, seed=seed)
+        e = intervals.ratio_on_scale(top[use], bottom[use], least, most, seed=seed, clusters=ids)
         facts = {"answers": answers, "reference": reference, "alternative": alternative}
         facts |= {} if quality else j.facts()
         facts |= quality or {}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.studies.diversity import words
 from veneer.studies.diversity.answers_table import Material
@@ -60,14 +61,15 @@ def own_rows(
     for system, metrics in by_system.items():
         samples = _samples(material, system)
         for metric, values in metrics.items():
-            known = values[~np.isnan(values)]
+            has = ~np.isnan(values)
+            known, ids = values[has], kept(material.ids(prompts[system]), has)
             if metric.startswith("vendi"):
                 answers = max(map(len, material.answers[system].values()))
-                e = intervals.on_scale(known, 1, answers, seed=seed)
+                e = intervals.on_scale(known, 1, answers, seed=seed, clusters=ids)
             elif metric == "words":
-                e = intervals.mean(known, seed=seed, share=False)
+                e = intervals.mean(known, seed=seed, clusters=ids, share=False)
             else:
-                e = intervals.on_scale(known, *scale(metric), seed=seed)
+                e = intervals.on_scale(known, *scale(metric), seed=seed, clusters=ids)
             facts: dict[str, Any] = {"prompts": len(known)}
             if metric == "lexical_diversity":
                 facts["samples"] = samples
@@ -102,8 +104,9 @@ def own_rows(
                     for s in (system, "base", "aligned")
                 ]
             )
-            three = three.reshape(3, -1)[:, ~np.isnan(three).any(0)] if common else np.zeros((3, 0))
-            e = intervals.portion(*three, seed=seed)
+            has = ~np.isnan(three.reshape(3, -1)).any(0)
+            ids = kept(material.ids(common), has)
+            e = intervals.portion(*three.reshape(3, -1)[:, has], seed=seed, clusters=ids)
             yield Measurement.estimated(
                 e,
                 STUDY,

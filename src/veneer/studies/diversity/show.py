@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from veneer.studies.diversity.settings import ALL_ANSWERS, ASPECTS
 from veneer.studies.diversity.words import drop_remark
-from veneer.terminal.tables import cell, digits, plain_console, print_table
+from veneer.terminal.tables import cell, digits, in_clusters, plain_console, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +116,8 @@ def _measures(
         places = digits(rows.values())
         cells = [cell(rows.get(s), places, missing(s)) for s in systems]
         least, most = min(r.n for r in rows.values()), max(r.n for r in rows.values())
-        table.add_row(title, f"{least} to {most}" if least < most else str(most), *cells)
+        n = f"{least} to {most}" if least < most else str(most)
+        table.add_row(title, n + in_clusters(rows.values()), *cells)
         reasons += [
             f"undefined: {title}, {s}: {r.note or 'no reason given'}"
             for s, r in rows.items()
@@ -160,7 +161,7 @@ def _terms(console: Console, results: Results) -> None:
         table.add_row(
             split,
             (of or "").replace("_", " "),
-            str(next(r.n for r in rows if r)),
+            f"{next(r.n for r in rows if r)}{in_clusters(rows)}",
             *(cell(r, places, _no_term(t, split)) for r, t in zip(rows, TERMS, strict=True)),
         )
     console.print()

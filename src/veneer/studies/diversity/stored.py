@@ -10,6 +10,7 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
 from veneer.imports import Rules, read_stored
+from veneer.prompts.clusters import clusters_by_id
 from veneer.prompts.prompt import Prompt
 from veneer.studies.diversity.answers_table import (
     Judgements,
@@ -49,6 +50,8 @@ class StoredMaterial:
             self.counts[name] = imported.facts.get("prompts", len(ids))
             self.notes += imported.summary()
             self.settings[f"responses {name}"] = {"file": str(path), "sha256": sha256_file(path)}
+        every = (id for table in self.material.answers.values() for id in table)
+        self.material.clusters = clusters_by_id(every, self.prompts.values())
 
     def add_judgements(
         self,

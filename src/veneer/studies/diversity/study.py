@@ -17,7 +17,7 @@ from veneer.foundation.stages import Stage
 from veneer.foundation.text import clean
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
-from veneer.prompts.clusters import each_text_once
+from veneer.prompts.clusters import clusters_by_id, each_text_once
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.studies.diversity.answers_table import Judgements, Material, by_prompt
 from veneer.studies.diversity.rows_cross import coverage_rows, decomposition_rows
@@ -185,7 +185,10 @@ class SampledDiversity(DiversityStudy):
         run.revise(self._sample_stage(systems))
         run.note(systems=[s.facts() for s in systems], seeds={"study": self.method.seed})
         answers = {system.name: self._sample(run, system) for system in systems}
-        material = Material(self.prompts[0].task, answers, aspect=self.method.aspect)
+        clusters = clusters_by_id((p.id for p in self.prompts), self.prompts)
+        material = Material(
+            self.prompts[0].task, answers, aspect=self.method.aspect, clusters=clusters
+        )
         _check(material)
         yield from self._rows(run, material)
 

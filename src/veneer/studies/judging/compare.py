@@ -11,6 +11,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement, join_notes
+from veneer.prompts.clusters import groups_of
 from veneer.statistics.agreement import Agreement, agreement, balanced_accuracy
 from veneer.statistics.intervals import Estimate
 from veneer.studies.judging import words
@@ -124,8 +125,8 @@ def _narrowed(label: str, verdicts: Sequence[VerdictRow]) -> Side:
 
 
 def compare(a: Side, b: Side, *, seed: int = 0) -> list[JudgeComparison]:
-    """Agreement by task and metric, over all systems together. Answers to one prompt
-    count as one cluster.
+    """Agreement by task and metric, over all systems together. Answers to one prompt, and to
+    prompts of one cluster by either file of verdicts, count as one cluster.
 
     Raises InputError where the sides share no metric or no answer, or judged different
     texts under one name.
@@ -161,6 +162,9 @@ def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[JudgeCompa
         values = [(mine[k].metrics.get(x), other[k].metrics.get(y), k) for k in here]
         judged = [(u, v, k) for u, v, k in values if u is not None and v is not None]
         systems = list(dict.fromkeys(k[3] for k in here))
+        clusters = groups_of(
+            [[i for i in (k[1], mine[k].cluster, other[k].cluster) if i] for _, _, k in judged]
+        )
         yield JudgeComparison(
             (x, y),
             (a.rows[0].judge, b.rows[0].judge),
@@ -169,12 +173,12 @@ def _by_task(a: Side, b: Side, x: str, y: str, seed: int) -> Iterator[JudgeCompa
             agreement(
                 [u for u, _, _ in judged],
                 [v for _, v, _ in judged],
-                [k[1] for _, _, k in judged],
+                clusters,
                 seed=seed,
             ),
             len(here) - len(judged),
             sum(k[0] in (task, "") for k in mine.keys() ^ other.keys()),
-            _against_people(a, b, judged),
+            _against_people(a, b, judged, clusters),
         )
 
 
@@ -188,15 +192,19 @@ def _first(rows: dict[tuple[str, str, int, str], VerdictRow]) -> str:
 
 
 def _against_people(
-    a: Side, b: Side, judged: Sequence[tuple[float, float, tuple[str, str, int, str]]]
+    a: Side,
+    b: Side,
+    judged: Sequence[tuple[float, float, tuple[str, str, int, str]]],
+    clusters: Sequence[int],
 ) -> Estimate | None:
-    """Balanced accuracy of the judge; None without people's labels on one side."""
+    """Balanced accuracy of the judge; None without people's labels on one side. clusters: of each
+    answer."""
     people = [one.rows[0].judge == PEOPLE for one in (a, b)]
     if not judged or not any(people):
         return None
     first, second = [u for u, _, _ in judged], [v for _, v, _ in judged]
     truth, given = (first, second) if people[0] else (second, first)
-    return balanced_accuracy(truth, given, [k[1] for _, _, k in judged])
+    return balanced_accuracy(truth, given, clusters)
 
 
 def _indexed(one: Side) -> dict[tuple[str, str, int, str], VerdictRow]:

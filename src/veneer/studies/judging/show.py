@@ -24,7 +24,7 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
     """One line per task, system and metric; below them the judges' outcomes, and what they cost."""
     from rich.table import Table
 
-    from veneer.terminal.tables import plain_console, print_table
+    from veneer.terminal.tables import in_clusters, plain_console, print_table
 
     console, table = plain_console(), Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "system", "metric", "value [95 % interval]", "n", "judge"):
@@ -36,7 +36,8 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
     for r in results:
         if r.of is None:
             unit = f" ({r.unit})" if r.unit != "share" else ""
-            table.add_row(r.task, r.system, f"{r.metric}{unit}", figure(r), str(r.n), r.judge or "")
+            n = f"{r.n}{in_clusters([r])}"
+            table.add_row(r.task, r.system, f"{r.metric}{unit}", figure(r), n, r.judge or "")
     print_table(console, table)
     for judge in dict.fromkeys(r.judge for r in rows):
         counts = Counter(r.outcome for r in rows if r.judge == judge)
@@ -90,7 +91,8 @@ def show_compared(comparisons: Sequence[JudgeComparison]) -> None:
                     "undefined" if e.value is None else f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]"
                 )
                 console.print(
-                    f"{name}: {value}, {e.n} prompts" + (f" ({e.note})" if e.note else ""),
+                    f"{name}: {value}, {e.n} independent prompts"
+                    + (f" ({e.note})" if e.note else ""),
                 )
         if c.balanced is not None:
             console.print(BALANCED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,8 @@ from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.stages import Stage
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
-from veneer.prompts.clusters import prompt_clusters
+from veneer.measures.clusters import of_ids
+from veneer.prompts.clusters import clusters_by_id
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -126,10 +127,9 @@ class JudgingStudy:
         for judge in self.judges:
             with run.stage(f"judging: {judge.name}"):
                 rows += verdicts(judge, prompts, responses, run.progress)
-        ids = prompt_clusters(self.prompts)
-        clusters = (
-            None if ids is None else {p.id: c for p, c in zip(self.prompts, ids, strict=True)}
-        )
+        clusters = clusters_by_id((p.id for p in self.prompts), self.prompts)
+        if clusters is not None:
+            rows = [replace(r, cluster=clusters[r.prompt_id]) for r in rows]
         yield from rows_of(rows, self.judges, clusters, self.seed)
         yield from unfinished_rows(self.pairs, clusters, self.seed)
         if self.compared:
@@ -197,7 +197,7 @@ def _outcomes(rows: Sequence[VerdictRow]) -> dict[str, dict[str, int]]:
 def rows_of(
     rows: Sequence[VerdictRow],
     judges: Sequence[Judge],
-    clusters: Mapping[str, int] | None,
+    clusters: Mapping[str, str] | None,
     seed: int,
 ) -> Iterator[Measurement]:
     """One row per task, system, judge and metric, over the answers with a verdict; and the share
@@ -228,7 +228,7 @@ def rows_of(
 
 
 def unfinished_rows(
-    pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, int] | None, seed: int
+    pairs: Sequence[tuple[Prompt, Response]], clusters: Mapping[str, str] | None, seed: int
 ) -> Iterator[Measurement]:
     """The share of answers that were cut within their reasoning, of each task and system that wrote
     any reasoning: a judge's verdict says nothing about these."""
@@ -246,7 +246,7 @@ def unfinished_rows(
 
 def _by_prompt(
     values: Mapping[tuple, float | None],
-    clusters: Mapping[str, int] | None,
+    clusters: Mapping[str, str] | None,
     seed: int,
     unit: str = "share",
 ) -> Estimate:
@@ -256,7 +256,7 @@ def _by_prompt(
         if value is not None:
             by_id.setdefault(prompt_id, []).append(value)
     means = [float(np.mean(v)) for v in by_id.values()]
-    groups = None if clusters is None else np.array([clusters[i] for i in by_id])
+    groups = of_ids(clusters, list(by_id))
     return intervals.in_unit(means, unit, seed=seed, clusters=groups)
 
 

@@ -25,7 +25,8 @@ class VerdictRow:
 
     metrics: values None where there is no verdict. outcome: `judges.llm.Outcome`. reply, reason,
     why: the judge's words and what is wrong with them. text_sha256: of the answer, which shows
-    whether two files are about the same one.
+    whether two files are about the same one. cluster: the id of the first prompt of the prompt's
+    cluster (prompts/clusters.py), empty where the prompt stands by itself.
     """
 
     task: str
@@ -41,6 +42,7 @@ class VerdictRow:
     reply: str = ""
     why: str = ""
     values: dict = field(default_factory=dict)
+    cluster: str = ""
 
     @property
     def answer(self) -> tuple[str, str, int, str]:
@@ -140,8 +142,8 @@ def _verdict(row: Any) -> VerdictRow:
     prompt_id = as_id(row["prompt_id"])
     if prompt_id is None:
         raise ValueError("prompt_id is neither a text nor a whole number")
-    for name in ("task", "system", "judge_name", "judge", "outcome", "text_sha256"):
-        if not isinstance(row[name], str):
+    for name in ("task", "system", "judge_name", "judge", "outcome", "text_sha256", "cluster"):
+        if not isinstance(row.get(name, ""), str):
             raise ValueError(f"{name} is no text")
     if isinstance(row["sample_id"], bool) or not isinstance(row["sample_id"], int):
         raise ValueError("sample_id is no whole number")

@@ -66,7 +66,7 @@ def print_table(results: Results) -> None:
     from rich.table import Table
 
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import plain_console, print_table
+    from veneer.terminal.tables import in_clusters, plain_console, print_table
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))
@@ -83,7 +83,7 @@ def print_table(results: Results) -> None:
         grid.add_row(
             task,
             metric,
-            str(max(r.n for r in figures if r is not None)),
+            f"{max(r.n for r in figures if r is not None)}{in_clusters(figures)}",
             *(figure(r) for r in figures),
             *portion,
         )

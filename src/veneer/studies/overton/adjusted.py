@@ -18,27 +18,33 @@ RESAMPLES = 2000
 UNCONNECTED = "the systems have too few questions in common"
 
 
-def adjusted_means(table: np.ndarray, *, seed: int = 0) -> list[Estimate]:
+def adjusted_means(
+    table: np.ndarray, *, seed: int = 0, clusters: np.ndarray | None = None
+) -> list[Estimate]:
     """One estimate per system of a (systems, questions) table, NaN where a system has no value;
-    intervals resample questions. n: the questions that the system has a value for. No value where
+    intervals resample questions, or whole clusters of them (clusters: one id per question). n: the
+    questions that the system has a value for. No value where
     the questions do not connect all systems."""
-    table = table[:, np.isfinite(table).any(axis=0)]
+    scored = np.isfinite(table).any(axis=0)
+    table, ids = table[:, scored], np.arange(int(scored.sum()))
+    if clusters is not None:
+        ids = np.unique(clusters[scored], return_inverse=True)[1]
     known = np.isfinite(table)
     counts = known.sum(axis=1)
-    questions = table.shape[1]
+    questions, groups = table.shape[1], len(np.unique(ids))
     values = _fit(table, np.ones((1, questions)))[0]
     if not np.isfinite(values).all():
         return [Estimate(None, None, None, int(n), "none", UNCONNECTED) for n in counts]
-    if questions < 2:
+    if groups < 2:
         note = "one question has no interval"
         return [
             Estimate(float(v), None, None, int(n), "none", note)
             for v, n in zip(values, counts, strict=True)
         ]
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(questions, np.full(questions, 1 / questions), RESAMPLES)
-    drawn = _fit(table, weights.astype(float))
-    left = _fit(table, 1.0 - np.eye(questions))
+    weights = rng.multinomial(groups, np.full(groups, 1 / groups), RESAMPLES)
+    drawn = _fit(table, weights[:, ids].astype(float))
+    left = _fit(table, (1.0 - np.eye(groups))[:, ids])
     return [
         _estimate(float(v), int(n), drawn[:, s], left[:, s])
         for s, (v, n) in enumerate(zip(values, counts, strict=True))

@@ -91,12 +91,12 @@ class OvertonCommand:
 
 def show(results: Results) -> None:
     """One line per system and score, and what they rest on."""
-    from veneer.terminal.tables import cell, digits
+    from veneer.terminal.tables import cell, digits, in_clusters
 
     scores = [r for r in results if r.metric.startswith("overton_score")]
     for row in scores:
         metric, value = row.metric.replace("_", " "), cell(row, digits(scores, 3))
-        print(f"{row.system}: {metric} {value} over {row.n} questions")
+        print(f"{row.system}: {metric} {value} over {row.n} questions{in_clusters([row])}")
     notes: dict[str, list[str]] = {}  # note -> systems
     for row in scores:
         if row.metric == "overton_score" and row.note:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept, prompt_clusters
 from veneer.statistics import intervals
 from veneer.studies.overton import words
 from veneer.studies.overton.adjusted import adjusted_means
@@ -59,8 +60,9 @@ def overton_rows(
     number; of each question its own coverage (split "question:ID"), n being its responses there.
     Of several systems also `..._adjusted`, the score over all questions from a fit of system and
     question (adjusted.py); the others are raw means over the questions that a system answered.
-    Intervals resample questions, those of a single question its responses."""
-    weighted = any(q.weighted for q in questions)
+    Intervals resample questions, those of one text together; those of a single question its
+    responses."""
+    weighted, ids = any(q.weighted for q in questions), _clusters(questions)
     for s in systems:
         kinds = (
             (SCORE, False, False, True),
@@ -77,19 +79,24 @@ def overton_rows(
                     for q, c in zip(questions, s.covered, strict=True)
                 ]
             )
-            known = values[np.isfinite(values)]
+            has = np.isfinite(values)
+            known = values[has]
             silent = sum(not len(c) for c in s.covered)
             facts = {
                 "questions": len(values),
                 "without_response": silent,
                 "without_verdict": len(values) - len(known) - silent,
             }
-            e = intervals.on_scale(known, 0, 1, seed=seed)
+            e = intervals.on_scale(known, 0, 1, seed=seed, clusters=kept(ids, has))
             note = words.score_note(facts, s.note, e.note)
             yield _row(e, task, metric, s, facts, note)
         yield from _by_question(questions, s, task, seed)
     if len(systems) > 1:
         yield from _adjusted(questions, systems, weighted, task, seed)
+
+
+def _clusters(questions: Sequence[Question]) -> np.ndarray | None:
+    return prompt_clusters([q.prompt() for q in questions])
 
 
 def _adjusted(
@@ -115,7 +122,8 @@ def _adjusted(
                 for s in systems
             ]
         )
-        for s, e in zip(systems, adjusted_means(table, seed=seed), strict=True):
+        estimates = adjusted_means(table, seed=seed, clusters=_clusters(questions))
+        for s, e in zip(systems, estimates, strict=True):
             facts = {"questions": len(questions), "scored": e.n, "systems": len(systems)}
             note = words.adjusted_note(facts, s.note, e.note)
             yield _row(e, task, metric, s, facts, note)

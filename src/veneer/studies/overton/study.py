@@ -12,6 +12,7 @@ from veneer.foundation.files import json_lines, sha256_input, sha256_text, write
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
+from veneer.foundation.text import one_line
 from veneer.imports import Imported, Rules, read_stored
 from veneer.studies.overton.coverage import Coverage
 from veneer.studies.overton.score import Covered, overton_rows, viewpoint_table
@@ -105,16 +106,24 @@ class OvertonStudy:
 
 
 def _by_question(questions: Sequence[Question], imported: Imported, name: str) -> list[list[str]]:
-    """Each question's responses, in the order of their samples."""
-    ids = {" ".join(p.messages[-1]["content"].split()): p.id for p in imported.prompts}
+    """Each question's responses, in the order of the file's prompts and of their samples. A
+    response belongs to a question by the text of its prompt, and by its id where the file does not
+    have that prompt."""
+    by_text: dict[str, list[str]] = {}
+    for prompt in imported.prompts:
+        by_text.setdefault(one_line(prompt.messages[-1]["content"]), []).append(prompt.id)
+    with_text = {p.id for p in imported.prompts}
     by_id: dict[str, dict[int, str]] = {}
     for response in finished(imported.responses):
         by_id.setdefault(response.prompt_id, {})[response.sample_id] = response.text
-    samples = [by_id.get(ids.get(" ".join(q.text.split()), q.id), {}) for q in questions]
-    if not any(samples):
+    answers = []
+    for q in questions:
+        ids = by_text.get(one_line(q.text)) or [i for i in (q.id,) if i not in with_text]
+        answers.append([text for i in ids for _, text in sorted(by_id.get(i, {}).items())])
+    if not any(answers):
         raise InputError(
             f"{name} answers none of the {len(questions)} questions; expected responses with "
             f"their questions as prompts, or with their ids ({questions[0].id!r}, ...) "
             "as prompt_id"
         )
-    return [[texts[sample] for sample in sorted(texts)] for texts in samples]
+    return answers

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from veneer.foundation.progress import Progress
-from veneer.statistics import intervals
+from veneer.measures.clusters import kept
+from veneer.statistics import bootstrap, intervals
 from veneer.studies.recovery.equivalence import LEAST, Equivalence, equivalence
 from veneer.studies.recovery.similarity import Measure, bests, common_count, means
 
 # the ceiling that the teacher's own other samples make; no system can have this name
 SELF = "\0teacher"
+TOO_FEW = "none"  # the method of a portion of fewer than LEAST prompts or clusters
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,15 @@ class RecoveryScale:
     """How systems are placed between base and the ceilings.
 
     base: name of the system at 0. fraction: the margin of the equivalence test as a share of the
-    distance from base to ceiling. margin: an absolute one instead, in the measure's unit.
+    distance from base to ceiling. margin: an absolute one instead, in the measure's unit. clusters:
+    (n,) one id per prompt, the same for prompts that are not independent; None where all are.
     """
 
     base: str = "base"
     fraction: float = 0.1
     margin: float | None = None
     seed: int = 0
+    clusters: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -140,22 +144,20 @@ def _place(c: PlacedSystems, peers: Sequence[str]) -> None:
                 fraction=scale.fraction,
                 margin=scale.margin,
                 seed=scale.seed,
+                clusters=scale.clusters,
             )
             for system in systems:
-                three = defined(values[system], values[scale.base], values[ceiling])
-                portions[system, ceiling] = _portion(three, scale.seed)
+                three = values[system], values[scale.base], values[ceiling]
+                portions[system, ceiling] = _portion(three, scale)
                 verdicts[system, ceiling] = outcomes[system]
 
 
-def defined(*values: np.ndarray) -> np.ndarray:
-    """(values, prompts) of the prompts where all are defined."""
-    table = np.array(values)
-    return table[:, np.isfinite(table).all(axis=0)]
-
-
-def _portion(three: np.ndarray, seed: int) -> intervals.Estimate:
-    """Where a system stands between base (0) and the ceiling (1). three: (3, prompts)."""
-    n = three.shape[1]
-    if n < LEAST:
-        return intervals.Estimate(None, None, None, n, "none")
-    return intervals.portion(*three, seed=seed, names=("ceiling", "base"))
+def _portion(three: Sequence[np.ndarray], scale: RecoveryScale) -> intervals.Estimate:
+    """Where a system stands between base (0) and the ceiling (1), on the prompts where all three
+    have a value. three: system, base, ceiling, (n,) each."""
+    keep = np.isfinite(np.array(three)).all(axis=0)
+    n, ids = int(keep.sum()), kept(scale.clusters, keep)
+    if bootstrap.count_groups(n, ids) < LEAST:
+        return intervals.Estimate(None, None, None, n, TOO_FEW)
+    s, b, c = (values[keep] for values in three)
+    return intervals.portion(s, b, c, seed=scale.seed, clusters=ids, names=("ceiling", "base"))

@@ -22,15 +22,18 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veneer.statistics import intervals
+from veneer.measures.clusters import kept
+from veneer.statistics import bootstrap, intervals
 from veneer.statistics.comparisons import holm, p_value
 from veneer.statistics.distributions import student_above, student_quantile
 from veneer.statistics.intervals import Estimate
 
 LEVEL = 0.05
-LEAST = 3  # prompts: below this a t test says nothing
+LEAST = 3  # prompts, or clusters of them: below this a t test says nothing
 # Why there is no verdict
-FEW_PROMPTS = "few_prompts"  # fewer than LEAST have all of system, base and ceiling
+FEW_PROMPTS = (
+    "few_prompts"  # fewer than LEAST (or their clusters) have all of system, base and ceiling
+)
 NO_DISTANCE = "no_distance"  # the ceiling is not above base beyond chance
 Word = Literal["equivalent", "different", "undecided"]
 
@@ -89,13 +92,15 @@ def equivalence(
     fraction: float = 0.1,
     margin: float | None = None,
     seed: int = 0,
+    clusters: np.ndarray | None = None,
 ) -> dict[str, Equivalence]:
     """The verdict on each system's similarities (n,), in the order of base's and the
     ceiling's; NaN where a prompt has none, which leaves that prompt out of that system's test.
     All systems are one family.
 
     fraction: the margin as a share of the distance from base to ceiling. margin: an absolute one
-    instead, in the measure's unit. equivalent: both one-sided tests reject at 5 % after Holm.
+    instead, in the measure's unit. clusters: (n,) one id per prompt; prompts of one cluster count
+    as one where the tests weigh chance. equivalent: both one-sided tests reject at 5 % after Holm.
     different: they do not, and the difference is not chance, by its p value after Holm and by its
     95 % interval. undecided: the data cannot tell, or
     the ceiling is not above base, so that there is no scale. Raises ValueError for a fraction or
@@ -107,7 +112,7 @@ def equivalence(
         )
     b, c = np.asarray(base, float), np.asarray(ceiling, float)
     outcomes = {
-        name: _tests(np.asarray(s, float), b, c, fraction, margin, seed)
+        name: _tests(np.asarray(s, float), b, c, fraction, margin, seed, clusters)
         for name, s in systems.items()
     }
     tested = {
@@ -126,43 +131,50 @@ def one_sided_tests(
     *,
     fraction: float = 0.1,
     margin: float | None = None,
+    clusters: np.ndarray | None = None,
 ) -> tuple[float, float, float]:
     """(margin, p of "too low", p of "too high") of one system, unadjusted; arrays (n,) of
     the same prompts."""
     d, distance = system - ceiling, ceiling - base
     if margin is not None:
-        return margin, _one_sided(d + margin), _one_sided(margin - d)
+        return margin, _one_sided(d + margin, clusters), _one_sided(margin - d, clusters)
     return (
         float(fraction * distance.mean()),
-        _one_sided(d + fraction * distance),
-        _one_sided(fraction * distance - d),
+        _one_sided(d + fraction * distance, clusters),
+        _one_sided(fraction * distance - d, clusters),
     )
 
 
 def _tests(
-    s: np.ndarray, b: np.ndarray, c: np.ndarray, fraction: float, margin: float | None, seed: int
+    s: np.ndarray,
+    b: np.ndarray,
+    c: np.ndarray,
+    fraction: float,
+    margin: float | None,
+    seed: int,
+    clusters: np.ndarray | None,
 ) -> Equivalence:
     """The outcome before Holm's adjustment, undecided."""
     keep = np.isfinite(s) & np.isfinite(c) & (np.isfinite(b) if margin is None else True)
-    s, b, c = s[keep], b[keep], c[keep]
-    n, estimate = len(s), intervals.difference(s, c, seed=seed)
+    s, b, c, ids = s[keep], b[keep], c[keep], kept(clusters, keep)
+    n, estimate = len(s), intervals.difference(s, c, seed=seed, clusters=ids)
     none = Equivalence(
         "undecided", n, None, None, None, None, None, None, None, None, 0, estimate, FEW_PROMPTS
     )
-    if n < LEAST:
+    if bootstrap.count_groups(n, ids) < LEAST:
         return none
-    low, high = _interval(s - c)
+    low, high = _interval(s - c, ids)
     known = replace(none, difference=float((s - c).mean()), low=low, high=high)
-    if margin is None and _one_sided(c - b) > LEVEL / 2:
+    if margin is None and _one_sided(c - b, ids) > LEVEL / 2:
         return replace(known, reason=NO_DISTANCE)
-    width, p_low, p_high = one_sided_tests(s, b, c, fraction=fraction, margin=margin)
+    width, p_low, p_high = one_sided_tests(s, b, c, fraction=fraction, margin=margin, clusters=ids)
     return replace(
         known,
         margin=width,
         p_low=p_low,
         p_high=p_high,
         p=max(p_low, p_high),
-        p_difference=p_value(s, c, seed=seed),
+        p_difference=p_value(s, c, seed=seed, clusters=ids),
         family=1,
         reason=None,
     )
@@ -180,15 +192,26 @@ def _decided(v: Equivalence, adjusted: tuple[float, float] | None, family: int) 
     return replace(v, word=word, p=p, p_difference=q, family=family)
 
 
-def _one_sided(x: np.ndarray) -> float:
+def _error(x: np.ndarray, clusters: np.ndarray | None) -> tuple[float, int]:
+    """(standard error of the mean, degrees of freedom). In clusters from the spread of each
+    cluster's sum about its share (Liang & Zeger 1986, Biometrika 73), which is that of a mean of
+    independent prompts where every cluster is one prompt."""
+    _, group = np.unique(np.arange(len(x)) if clusters is None else clusters, return_inverse=True)
+    sums = np.bincount(group, x - x.mean())
+    k = len(sums)
+    return float(np.sqrt(k / (k - 1) * (sums @ sums)) / len(x)), k - 1
+
+
+def _one_sided(x: np.ndarray, clusters: np.ndarray | None) -> float:
     """p of "the mean is 0 or less", by Student's t; where every prompt has the same value, by the
-    sign test, since a spread of 0 would make the least n certain."""
-    error = x.std(ddof=1) / np.sqrt(len(x))
+    sign test of the groups, since a spread of 0 would make the least n certain."""
+    error, freedom = _error(x, clusters)
     if error <= 1e-15 * max(1.0, float(np.abs(x).max())):
-        return float(0.5 ** len(x)) if x.mean() > 0 else 1.0
-    return float(student_above(x.mean() / error, len(x) - 1))
+        return float(0.5 ** (freedom + 1)) if x.mean() > 0 else 1.0
+    return float(student_above(x.mean() / error, freedom))
 
 
-def _interval(d: np.ndarray) -> tuple[float, float]:
-    half = float(student_quantile(1 - LEVEL, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d)))
+def _interval(d: np.ndarray, clusters: np.ndarray | None) -> tuple[float, float]:
+    error, freedom = _error(d, clusters)
+    half = float(student_quantile(1 - LEVEL, freedom)) * error
     return float(d.mean()) - half, float(d.mean()) + half

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
+from veneer.measures.clusters import kept
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
 from veneer.studies.recovery import words
-from veneer.studies.recovery.compare import SELF, Entry, PlacedSystems
-from veneer.studies.recovery.equivalence import FEW_PROMPTS, LEAST, Equivalence
+from veneer.studies.recovery.compare import SELF, TOO_FEW, Entry, PlacedSystems
+from veneer.studies.recovery.equivalence import FEW_PROMPTS, Equivalence
 
 STUDY = "recovery"
 UNITS = {"lexical": "Jaccard", "embedding": "cosine", "bertscore": "F1"}
@@ -43,8 +44,10 @@ def rows(
                 facts["best_of"] = c.candidates
             if system == SELF:
                 facts["ceiling"] = True
+            known = np.isfinite(x)
+            ids = kept(c.scale.clusters, known)
             yield Measurement.estimated(
-                intervals.on_scale(x[np.isfinite(x)], 0, 1, seed=seed),
+                intervals.on_scale(x[known], 0, 1, seed=seed, clusters=ids),
                 STUDY,
                 task,
                 metric,
@@ -101,7 +104,7 @@ def _undefined(e: Estimate) -> dict[str, Any]:
     """Why a portion is undefined, as facts."""
     if e.value is not None:
         return {}
-    if e.n < LEAST:
+    if e.method == TOO_FEW:
         return {"reason": {"code": FEW_PROMPTS, "prompts": e.n}}
     return {} if e.reason is None else {"reason": e.reason.to_json()}
 
@@ -126,10 +129,15 @@ def verdict_rows(
 
 
 def answer_rows(
-    entries: Sequence[Entry], *, task: str, expected: int, seed: int = 0
+    entries: Sequence[Entry],
+    *,
+    task: str,
+    expected: int,
+    seed: int = 0,
+    clusters: np.ndarray | None = None,
 ) -> Iterator[Measurement]:
     """For every system `answers` (per prompt), and `empty_rate`, the share of answers without a
-    word. expected: number of answers per prompt."""
+    word. expected: number of answers per prompt. clusters: (n,) one id per prompt."""
     for e in entries:
         counts = [len(samples) for samples in e.answers]
         oracle = _oracle(e.oracle)
@@ -143,8 +151,9 @@ def answer_rows(
         empty = [
             float(np.mean([not t.strip() for t in samples])) for samples in e.answers if samples
         ]
+        ids = kept(clusters, np.array(counts, bool))
         yield Measurement.estimated(
-            intervals.mean(empty, seed=seed),
+            intervals.mean(empty, seed=seed, clusters=ids),
             STUDY,
             task,
             "empty_rate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from veneer.terminal.tables import cell, digits, plain_console, print_table
+from veneer.terminal.tables import cell, digits, in_clusters, plain_console, print_table
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Measurement, Results
@@ -76,7 +76,7 @@ def _cells(rows: Places, teacher: str, means: int, portions: int) -> list[str]:
     oracle = " (oracle)" if facts.get("oracle") else ""
     return [
         mean.system + oracle,
-        str(mean.n),
+        f"{mean.n}{in_clusters([mean])}",
         cell(mean, means),
         cell(best, means, "too few answers"),
         cell(portion, portions, end),

@@ -3,7 +3,7 @@ files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,10 @@ import numpy as np
 from veneer.foundation.errors import InputError
 from veneer.imports import Rules, read_stored
 from veneer.imports.overton import BertScores, read_bertscore
+from veneer.measures.clusters import of_ids
+from veneer.prompts.clusters import clusters_by_id
+from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery.compare import SELF
-from veneer.studies.recovery.prompts import query
 from veneer.systems.responses import Response, finished
 
 # as the published figures count: every answer that is a text
@@ -34,6 +36,11 @@ class LinedUp:
     teacher: list[list[str]]
     systems: dict[str, list[list[str]]]
     notes: list[str] = field(default_factory=list)
+
+    def clusters(self, prompts: Iterable[Prompt]) -> np.ndarray | None:
+        """(n,) the cluster of each of the prompts; None where every one stands by itself. prompts:
+        those whose texts are known."""
+        return of_ids(clusters_by_id(self.ids, prompts), self.ids)
 
 
 def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response]]) -> LinedUp:
@@ -71,12 +78,12 @@ def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response
 
 def read_answers(
     path: Path, name: str, format: str = "auto"
-) -> tuple[list[Response], list[str], dict[str, str]]:
-    """(answers, notes of the import, prompt id -> question where the file has it). Answers that
-    begin with a summary of their own are cut to the answer."""
+) -> tuple[list[Response], list[str], list[Prompt]]:
+    """(answers, notes of the import, prompts that the file has). Answers that begin with a summary
+    of their own are cut to the answer."""
     rules = OWN_BLOCKS if "summary-cot" in name or "summary-cot" in str(path) else KEEP
     imported = read_stored(path, format, rules, name)
-    return imported.responses, imported.summary(), {p.id: query(p) for p in imported.prompts}
+    return imported.responses, imported.summary(), imported.prompts
 
 
 def _by_prompt(responses: Sequence[Response]) -> dict[str, dict[int, str]]:
@@ -99,9 +106,12 @@ def stored_f1(scores: BertScores, reference: int = 0) -> list[np.ndarray]:
     ]
 
 
-def read_scores(files: Sequence[Path], teacher: str) -> tuple[dict[str, list[np.ndarray]], str]:
-    """(system -> similarities by prompt, hash code of the computation). Raises InputError where a
-    file has another reference, or where the files are not of the same prompts and computation."""
+def read_scores(
+    files: Sequence[Path], teacher: str
+) -> tuple[dict[str, list[np.ndarray]], list[str], str]:
+    """(system -> similarities by prompt, ids of these prompts, hash code of the computation).
+    Raises InputError where a file has another reference, or where the files are not of the same
+    prompts and computation."""
     similarities: dict[str, list[np.ndarray]] = {}
     first: BertScores | None = None
     for path in files:
@@ -127,7 +137,9 @@ def read_scores(files: Sequence[Path], teacher: str) -> tuple[dict[str, list[np.
                 "each system once"
             )
         similarities[name] = stored_f1(scores)
-    return similarities, "" if first is None else first.hashcode
+    if first is None:
+        return {}, [], ""
+    return similarities, [str(i) for i in np.unique(first.instances)], first.hashcode
 
 
 def _candidates(scores: BertScores, here: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from veneer.embed import Embedder, load_embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, sha256_input, sha256_text, write_text
@@ -18,8 +20,9 @@ from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker, LocalAsker, asker_of
 from veneer.judges.config import JudgeConfig
+from veneer.measures.clusters import of_ids
 from veneer.models.pair import Pair
-from veneer.prompts.clusters import each_text_once
+from veneer.prompts.clusters import clusters_by_id, each_text_once
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery import words
 from veneer.studies.recovery.answers import InContext
@@ -121,7 +124,8 @@ class RecoveryAnswers:
     """What a recovery study compares.
 
     teacher: its name. references: its answers by prompt, sample 0 first. base: the name of the
-    scale's zero. stored: comparisons made from stored similarities. more: further rows.
+    scale's zero. stored: comparisons made from stored similarities. more: further rows. clusters:
+    (n,) one id per prompt, the same for prompts that are not independent; None where all are.
     """
 
     teacher: str
@@ -131,6 +135,7 @@ class RecoveryAnswers:
     task: str = "prompts"
     stored: Sequence[PlacedSystems] = ()
     more: Sequence[Measurement] = ()
+    clusters: np.ndarray | None = None
 
 
 class RecoveryStudy:
@@ -194,9 +199,9 @@ class RecoveryStudy:
         method = self.method
         return load_embedder(method.embedder, cut=method.cut) if method.needs_embedder else None
 
-    def _scale(self, base: str) -> RecoveryScale:
+    def _scale(self, base: str, clusters: np.ndarray | None) -> RecoveryScale:
         method = self.method
-        return RecoveryScale(base, method.margin, method.absolute_margin, method.seed)
+        return RecoveryScale(base, method.margin, method.absolute_margin, method.seed, clusters)
 
     def _rows(
         self, run: Run, answers: RecoveryAnswers, measures: Sequence[Measure]
@@ -211,7 +216,7 @@ class RecoveryStudy:
                         measure,
                         answers.references,
                         entries,
-                        self._scale(answers.base),
+                        self._scale(answers.base, answers.clusters),
                         run.progress,
                     )
                 )
@@ -224,6 +229,7 @@ class RecoveryStudy:
             task=answers.task,
             expected=max(len(samples) for samples in answers.references),
             seed=method.seed,
+            clusters=answers.clusters,
         )
         yield from answers.more
         write_text(run.out / "verdicts.jsonl", json_lines(verdicts))
@@ -286,17 +292,20 @@ class StoredRecovery(RecoveryStudy):
         imported = {n: read_answers(path, n, self.format) for n, path in self.files.items()}
         answers = {name: responses for name, (responses, _, _) in imported.items()}
         self.notes = [note for _, notes, _ in imported.values() for note in notes]
-        queries: dict[str, str] = {}
-        for _, _, more in imported.values():
-            queries = {**more, **queries}
+        # the first file that has a prompt decides: the teacher's, then in the order given
+        self.prompts: dict[str, Prompt] = {}
+        for _, _, prompts in imported.values():
+            self.prompts = {**{p.id: p for p in prompts}, **self.prompts}
         self.lined_up = line_up(answers.pop(self.teacher), answers)
-        self.queries = [queries.get(i, "") for i in self.lined_up.ids]
+        self.queries = [
+            query(self.prompts[i]) if i in self.prompts else "" for i in self.lined_up.ids
+        ]
         if self.score_files and "bertscore" in self.method.measures:
             raise InputError(
                 "BERTScore is both stored and to be computed; leave bertscore out of --measures, "
                 "or --bertscore"
             )
-        self.scores, self.hashcode = read_scores(self.score_files, self.teacher)
+        self.scores, self.scored_ids, self.hashcode = read_scores(self.score_files, self.teacher)
 
     def stages(self) -> tuple[Stage, ...]:
         return (Stage("compare", writes=("verdicts.jsonl",)),)
@@ -313,10 +322,17 @@ class StoredRecovery(RecoveryStudy):
         stored = []
         if self.scores:
             judge = f"bertscore {self.hashcode}"
-            scale = self._scale(self.base)
+            by_id = clusters_by_id(self.scored_ids, self.prompts.values())
+            scale = self._scale(self.base, of_ids(by_id, self.scored_ids))
             stored.append(placed(self.scores, "bertscore", judge, None, scale, self.peers))
         answers = RecoveryAnswers(
-            self.teacher, self.lined_up.teacher, entries, self.base, "prompts", stored
+            self.teacher,
+            self.lined_up.teacher,
+            entries,
+            self.base,
+            "prompts",
+            stored,
+            clusters=self.lined_up.clusters(self.prompts.values()),
         )
         yield from self._rows(run, answers, measures)
 
@@ -427,4 +443,5 @@ class ModelRecovery(RecoveryStudy):
             [Entry(s, a, oracles.get(s), s in peer_names) for s, a in lined_up.systems.items()],
             task=task,
             more=list(example_rows(in_context.examples, oracles, task=task)),
+            clusters=lined_up.clusters(self.prompts),
         )

@@ -79,7 +79,9 @@ def undefined(facts: Mapping[str, Any]) -> str | None:
 
 
 def few_prompts(prompts: int) -> str:
-    return f"{prompts} prompts have all of system, base and ceiling; at least {LEAST} are needed"
+    alike = ", and prompts of one cluster count as one" if prompts >= LEAST else ""
+    needed = f"at least {LEAST} are needed{alike}"
+    return f"{prompts} prompts have all of system, base and ceiling; {needed}"
 
 
 def verdict_reason(facts: Mapping[str, Any]) -> str | None:
