@@ -77,7 +77,11 @@ CASES = [
     (RUN, URL, "without a judge that asks a model"),
     (RUN, "--judge-concurrency 2", "without --judge-url"),
     (RUN, "--toxicity-model stand-in", "without a judge of toxicity"),
-    (f"depth {PAIR} --harmful sums.txt --harmless safe.txt", "--data data", "without the name"),
+    (
+        f"depth {PAIR} --harmful sums.txt --harmless safe.txt --target Yes",
+        "--data data",
+        "without the name",
+    ),
     (DIVERSITY, "--drop-empty", "without --responses"),
     (DIVERSITY, "--aspect clarity", "without judgements of quality"),
     (DIVERSITY, "--threshold 3", "without judgements of quality"),
