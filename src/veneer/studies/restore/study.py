@@ -301,11 +301,8 @@ class RestoreStudy:
         judges: Mapping[str, list[Judge]],
     ) -> Generator[Measurement, None, list[RestoreVerdict]]:
         """The references and the chosen candidates on the report part, and the verdicts."""
-        evaluation, roles, seed = (
-            self._evaluation(run, "test", judges),
-            self.roles,
-            self.method.seed,
-        )
+        evaluation = self._evaluation(run, "test", judges)
+        roles, seed = self.roles, self.method.seed
         with run.stage("report references"):
             references = {s.name: (s, evaluation.measure(s)) for s in models.references()}
             texts = ReferenceTexts.of(evaluation, references, models)
@@ -317,7 +314,7 @@ class RestoreStudy:
         def measure(name: str, system: Local) -> Iterator[Measurement]:
             scores[name] = evaluation.measure(system)
             yield from texts.rows(system)
-            outcomes[name] = _outcomes(evaluation, texts, system, scores[name])
+            outcomes[name] = Outcomes.of(evaluation, texts, system, scores[name])
             systems.append(system.facts())
             measured.append(system)
 
@@ -439,17 +436,4 @@ def _moment(models: RestoreModels, texts: ReferenceTexts) -> Tensor:
     system = models.compromised_system()
     return second_moment(
         s for p in texts.answers.values() for s in p.states(system.lm, system.format)
-    )
-
-
-def _outcomes(
-    evaluation: SplitEvaluation, texts: ReferenceTexts, system: Local, scores: SystemScores
-) -> Outcomes:
-    roles = evaluation.roles
-    return Outcomes(
-        scores.values(roles.harmful, "refusal_rate"),
-        scores.values(roles.safe, "refusal_rate"),
-        scores.values(roles.capability),
-        scores.values(roles.harmful, "harm_rate") if evaluation.judged else None,
-        texts.text_nats(system),
     )
