@@ -16,6 +16,7 @@ import csv
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -276,13 +277,22 @@ def cells(name: str) -> list[str]:
     return table(head, rows)
 
 
+def wrapped(line: str) -> list[str]:
+    """A line of prose in lines of 100 columns; a row of a table and an empty line stay whole."""
+    if line.startswith("|"):
+        return [line]
+    return textwrap.wrap(line, 100, break_long_words=False, break_on_hyphens=False) or [line]
+
+
 def filled(page: str) -> str:
     """The page with each marked table made anew from its data."""
 
     def made(match: re.Match[str]) -> str:
         opening, kind, name, closing = match.groups()
         lines = cells(name) if kind == "csv" else KINDS[kind](read(name))
-        return opening + "\n".join(lines) + "\n" + closing
+        return (
+            opening + "\n".join(piece for line in lines for piece in wrapped(line)) + "\n" + closing
+        )
 
     return MARKED.sub(made, page)
 

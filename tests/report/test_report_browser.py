@@ -7,7 +7,9 @@ from itertools import pairwise
 
 import pytest
 
-from made_up_study import IMAGE, SCRIPT, figures, responses, shifts, write_study
+from hostile_texts import IMAGE, SCRIPT
+from made_up_figures import figures
+from made_up_study import responses, shifts, write_study
 from veneer.report import write_report
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from made_up_study import BIDI, SCRIPT, figures, write_study
+from hostile_texts import BIDI, SCRIPT
+from made_up_figures import figures
+from made_up_study import write_study
 from veneer.cli.main import main
 from veneer.foundation.errors import MissingExtra
 from veneer.foundation.results import Measurement

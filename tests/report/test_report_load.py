@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from made_up_study import figures
+from made_up_figures import figures
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement, Results
 from veneer.report import render, write_report

@@ -8,7 +8,9 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
-from made_up_study import BIDI, IMAGE, LONG, SCRIPT, figures, write_study
+from hostile_texts import BIDI, IMAGE, LONG, SCRIPT
+from made_up_figures import figures
+from made_up_study import write_study
 from veneer.foundation.results import Measurement
 from veneer.report import blob, render
 from veneer.report.load import load

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from made_up_study import BASELINES, figures, shifts
+from made_up_figures import BASELINES, figures
+from made_up_study import shifts
 from veneer.foundation.results import Measurement
 from veneer.foundation.system_id import SystemId
 from veneer.report import tables

@@ -58,9 +58,9 @@ def test_products_of_an_evaluation(tmp_path):
     from torch.utils.flop_counter import FlopCounterMode
 
     capture = small_capture(tmp_path / "capture")
-    parts = LocalSource(capture, torch.float32, torch.device("cpu"), None, False)
+    source = LocalSource(capture, torch.float32, torch.device("cpu"), None, False)
     rows = torch.arange(capture.head.rows)
-    problem = Objective(parts.part(capture.prompt_numbers, rows), capture.head, rows)
+    problem = Objective(source.token_sums(capture.prompt_numbers, rows), capture.head, rows)
     with FlopCounterMode(display=False) as count:
         problem.evaluate(torch.zeros_like(problem.W))
     scale = Scale(tokens=capture.tokens / 0.8, rows=len(rows), width=capture.head.width)

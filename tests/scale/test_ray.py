@@ -118,7 +118,7 @@ def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
         with holders(
             "ray", str(local), config, device="cpu", ray=RayConfig(), watch=crews.append
         ) as held:
-            veneers.append(extract(capture, config, parts=held.parts, log=log).veneer)
+            veneers.append(extract(capture, config, source=held.source, log=log).veneer)
         assert crews[0].deaths == int(cut)
     assert veneers[0].identity() == veneers[1].identity()
     alone = extract(capture, config).veneer

@@ -119,7 +119,7 @@ def test_one_process_under_torchrun_finds_the_very_bytes(captured, monkeypatch):
     capture = open_capture(captured)
     for config in (ExtractConfig(), ExtractConfig(output="bias")):
         with holders("torchrun", str(captured), config, device="cpu") as held:
-            extraction = extract(capture, config, parts=held.parts)
+            extraction = extract(capture, config, source=held.source)
         alone = extract(capture, config)
         assert extraction.veneer.facts["extraction"] == alone.veneer.facts["extraction"]
         assert extraction.veneer.identity() == alone.veneer.identity()

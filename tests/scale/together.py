@@ -28,7 +28,7 @@ def main(place: str, out: str) -> None:
     for name, config in CONFIGS.items():
         with holders(chosen_engine("local"), place, config, device="cpu") as held:
             if held.leads:
-                extraction = extract(open_capture(place), config, parts=held.parts)
+                extraction = extract(open_capture(place), config, source=held.source)
                 extraction.veneer.save(Path(out) / name)
                 log = json.dumps([event.to_json() for event in extraction.log])
                 (Path(out) / f"{name}.json").write_text(log, encoding="utf-8")

@@ -64,19 +64,19 @@ def _events(raw: bytes) -> list[Any]:
 def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
     """Append a piece of a choice to the choice so far."""
     message = choice.setdefault("message", {"content": None})
-    part = next((piece[k] for k in ("delta", "message") if isinstance(piece.get(k), dict)), piece)
-    text = part.get("content", part.get("text"))
+    delta = next((piece[k] for k in ("delta", "message") if isinstance(piece.get(k), dict)), piece)
+    text = delta.get("content", delta.get("text"))
     thought = next(
         (
             t
             for k in ("reasoning_content", "reasoning", "thinking", "reasoning_details")
-            if (t := thought_of(part.get(k)))
+            if (t := thought_of(delta.get(k)))
         ),
         "",
     )
     for name, value in (
         ("content", text),
-        ("refusal", part.get("refusal")),
+        ("refusal", delta.get("refusal")),
         ("reasoning_content", thought),
     ):
         if isinstance(value, str) and (value or name == "content"):
@@ -91,7 +91,7 @@ def _add(choice: dict[str, Any], piece: dict[str, Any]) -> None:
             message[name] = (
                 [{"type": "text", "text": before}] if isinstance(before, str) else before
             ) + value
-    if (call := tool_call(part)) is not None:
+    if (call := tool_call(delta)) is not None:
         message.setdefault("tool_calls", [call])
     for name in ("finish_reason", "error"):
         if piece.get(name) is not None:

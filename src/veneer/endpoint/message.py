@@ -49,22 +49,22 @@ def read_message(choice: dict[str, Any]) -> Message:
     if message is choice and choice.get("message") is not None:
         raise ValueError("a choice without a message")
     content, refusal = message.get("content", message.get("text")), message.get("refusal")
-    parts = _Parts()
+    blocks = _Content()
     if isinstance(content, list):
-        for part in content:
-            parts.take(part)
-        content = "".join(parts.texts) if parts.texts else None
+        for block in content:
+            blocks.take(block)
+        content = "".join(blocks.texts) if blocks.texts else None
     elif content is not None and not isinstance(content, str):
         raise ValueError(f"content that is no text but {type(content).__name__}")
-    refusal = refusal if isinstance(refusal, str) and refusal else "".join(parts.refusals) or None
-    thought = reasoning_of(message) or "".join(parts.thoughts)
+    refusal = refusal if isinstance(refusal, str) and refusal else "".join(blocks.refusals) or None
+    thought = reasoning_of(message) or "".join(blocks.thoughts)
     return Message(
-        content, thought or None, refusal, _tool(message) if parts.tool is None else parts.tool
+        content, thought or None, refusal, _tool(message) if blocks.tool is None else blocks.tool
     )
 
 
-class _Parts:
-    """Content in parts, sorted by kind."""
+class _Content:
+    """Content in blocks, sorted by kind."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -72,19 +72,19 @@ class _Parts:
         self.thoughts: list[str] = []
         self.tool: str | None = None
 
-    def take(self, part: Any) -> None:
-        """Raises ValueError for a part that is neither text nor thought, such as a picture."""
-        if isinstance(part, str):
-            part = {"text": part}
-        kind = part.get("type") if isinstance(part, dict) else "?"
-        if kind in _TEXTS and isinstance(part.get("text"), str):
-            self.texts.append(part["text"])
+    def take(self, block: Any) -> None:
+        """Raises ValueError for a block that is neither text nor thought, such as a picture."""
+        if isinstance(block, str):
+            block = {"text": block}
+        kind = block.get("type") if isinstance(block, dict) else "?"
+        if kind in _TEXTS and isinstance(block.get("text"), str):
+            self.texts.append(block["text"])
         elif kind == "refusal":
-            self.refusals.append(str(part.get("refusal") or ""))
+            self.refusals.append(str(block.get("refusal") or ""))
         elif kind in _THOUGHTS:
-            self.thoughts.append(thought_of(part))
+            self.thoughts.append(thought_of(block))
         elif kind in _CALLS:
-            self.tool = str(part.get("name") or "")
+            self.tool = str(block.get("name") or "")
         else:
             raise ValueError(
                 f"content with a part of the type {str(kind)[:40]!r}, which is no text"

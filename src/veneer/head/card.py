@@ -155,7 +155,7 @@ def shown(name: str) -> str:
         or (HUB_ID.fullmatch(name) and not Path(name).exists() and not name.startswith("."))
     ):
         return name
-    return "@".join(Path(part).name or part for part in name.split("@"))
+    return "@".join(Path(model).name or model for model in name.split("@"))
 
 
 def _made(facts: Mapping[str, Any]) -> list[str]:

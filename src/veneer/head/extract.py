@@ -23,7 +23,7 @@ from veneer.head.events import Event, Log, Remark, solver_progress
 from veneer.head.objective import Objective
 from veneer.head.parametrisation import LowRank, Parametrisation
 from veneer.head.published_recipe import solve_as_published
-from veneer.head.ridge import TrainPart, choose_ridge, full_parametrisation, ridge_centre
+from veneer.head.ridge import TrainTokens, choose_ridge, full_parametrisation, ridge_centre
 from veneer.head.solve import solve
 from veneer.head.split import Split
 from veneer.head.target import TargetHead
@@ -79,15 +79,16 @@ def split_of(capture: Capture, seed: int, tasks: Sequence[str] | None = None) ->
             f"{', '.join(sorted(set(names)))}"
         )
     keep = {n for n, t in zip(numbers, names, strict=True) if t in tasks}
-    parts = [
-        tuple(n for n in part if n in keep) for part in (whole.train, whole.select, whole.report)
+    kept = [
+        tuple(n for n in prompts if n in keep)
+        for prompts in (whole.train, whole.select, whole.report)
     ]
-    if not all(parts):
+    if not all(kept):
         raise InputError(
             f"found {len(keep)} prompts of {', '.join(tasks)}; expected some in each of train, "
             "select and report: capture more"
         )
-    return Split(parts[0], parts[1], parts[2], whole.warning)
+    return Split(kept[0], kept[1], kept[2], whole.warning)
 
 
 def extract(
@@ -97,13 +98,13 @@ def extract(
     device: str | torch.device = "cpu",
     log: Log | None = None,
     start: Veneer | None = None,
-    parts: TokenSource | None = None,
+    source: TokenSource | None = None,
     progress: Progress | bool | None = None,
 ) -> Extraction:
     """Extract a veneer from a capture, or from the capture in a folder.
 
     start: the dense veneer of the same capture and settings, from which a low-rank one begins;
-    without it that is solved first. parts: who holds the tokens, None for this process
+    without it that is solved first. source: who holds the tokens, None for this process
     (veneer.scale has workers that hold them). progress: see `foundation.progress.shown`; False
     shows none in a notebook, and a `log` of one's own takes its place. Raises InputError where the
     capture has too few prompts or lacks one of the tasks.
@@ -111,7 +112,9 @@ def extract(
     capture = capture if isinstance(capture, Capture) else Capture.open(capture)
     with shown(progress) as report:
         log = solver_progress(report) if log is None and report else log
-        return _extract(capture, config or ExtractConfig(), torch.device(device), log, start, parts)
+        return _extract(
+            capture, config or ExtractConfig(), torch.device(device), log, start, source
+        )
 
 
 def _extract(
@@ -120,7 +123,7 @@ def _extract(
     device: torch.device,
     log: Log | None,
     start: Veneer | None,
-    parts: TokenSource | None,
+    source: TokenSource | None,
 ) -> Extraction:
     split = split_of(capture, config.seed, config.tasks)
     journal = Journal(log)
@@ -133,10 +136,10 @@ def _extract(
         config.seed if config.shuffled else None,
         config.output == "bias",
     )
-    source, head = local if parts is None else parts, local.head
+    source, head = source or local, local.head
     every_row = config.output == "hidden" or config.solver == "paper"
     rows = source.used_rows(split.train, 0.0 if every_row else config.row_threshold)
-    select = Objective(source.part(split.select, rows), head, rows)
+    select = Objective(source.token_sums(split.select, rows), head, rows)
     target = TargetHead(capture.head, rows, _facts(capture, config, split))
     if config.solver == "paper":
         change = solve_as_published(
@@ -151,7 +154,7 @@ def _extract(
         veneer, kl = target.dense(change), select.loss(change)
     else:
         tokens = capture.tokens * len(split.train) / len(capture.prompt_numbers)
-        train = TrainPart(source, split.train, rows, head, tokens)
+        train = TrainTokens(source, split.train, rows, head, tokens)
         veneer, kl = _solve(train, select, target, config, start, journal.add)
     if not _gains(capture, kl, select.base_kl):
         journal.add(
@@ -179,7 +182,7 @@ class Journal:
 
 
 def _solve(
-    part: TrainPart,
+    tokens: TrainTokens,
     select: Objective,
     target: TargetHead,
     config: ExtractConfig,
@@ -190,10 +193,10 @@ def _solve(
     dense = _dense_start(start, config, target)
     begin: Tensor | None
     if dense is not None:
-        train = part.objective()
+        train = tokens.objective()
         ridge, begin = dense[0], dense[1].to(train.W)
     else:
-        train, ridge, begin = choose_ridge(part, select, config, log)
+        train, ridge, begin = choose_ridge(tokens, select, config, log)
     full = full_parametrisation(train, config)
     x = full.start(begin, direct=config.direct)
     to_optimum = config.stop == "optimum"
@@ -276,8 +279,8 @@ def _facts(capture: Capture, config: ExtractConfig, split: Split) -> dict[str, A
         "tasks": dict(
             Counter(
                 capture.prompts[n]["task"]
-                for part in (split.train, split.select, split.report)
-                for n in part
+                for numbers in (split.train, split.select, split.report)
+                for n in numbers
             )
         ),
         **(

@@ -20,19 +20,19 @@ COARSE_TOKENS = 4000  # with more train tokens than that, the ridge is chosen on
 
 
 @dataclass(frozen=True)
-class TrainPart:
-    """The train prompts of an extraction. head: base's, as the objective uses it. tokens: about how
-    many the prompts' responses have."""
+class TrainTokens:
+    """The train prompts of an extraction. head: base's, as the objective uses it. count: about how
+    many tokens the prompts' responses have."""
 
     source: TokenSource
     prompts: Sequence[int]
     rows: Tensor
     head: Head
-    tokens: float
+    count: float
 
     def objective(self, every: int = 1) -> Objective:
         """The objective over every n-th prompt."""
-        sums = self.source.part(self.prompts[::every], self.rows)
+        sums = self.source.token_sums(self.prompts[::every], self.rows)
         return Objective(sums, self.head, self.rows)
 
 
@@ -49,7 +49,7 @@ def ridge_centre(objective: Objective, config: ExtractConfig) -> Tensor | None:
 
 
 def choose_ridge(
-    part: TrainPart, select: Objective, config: ExtractConfig, log: Log
+    tokens: TrainTokens, select: Objective, config: ExtractConfig, log: Log
 ) -> tuple[Objective, float, Tensor | None]:
     """The objective over all train tokens, its ridge, and the change from which to start (None: no
     change).
@@ -58,13 +58,13 @@ def choose_ridge(
     prior's precision is what carries over from the part to the whole, so the ridge is scaled with
     the number of tokens.
     """
-    every = 1 if part.tokens <= COARSE_TOKENS else round(part.tokens / COARSE_TOKENS)
+    every = 1 if tokens.count <= COARSE_TOKENS else round(tokens.count / COARSE_TOKENS)
     strengths = sorted(config.ridges if config.ridge is None else (config.ridge,), reverse=True)
     if config.stop == "optimum" or (every == 1 and len(strengths) == 1):
-        train = part.objective()
+        train = tokens.objective()
         strength = sorted(strengths)[len(strengths) // 2]
         return train, _unit_ridge(train, config) * strength, None
-    coarse = part.objective(every)
+    coarse = tokens.objective(every)
     full = full_parametrisation(coarse, config)
     # Without the soft cap the problem is convex, and a pass builds no targets.
     train, on_select = (o.uncapped() if o.capped else o for o in (coarse, select))
@@ -87,7 +87,7 @@ def choose_ridge(
             break
         best = (solution, strength)
     assert best is not None
-    whole = part.objective() if every > 1 else coarse
+    whole = tokens.objective() if every > 1 else coarse
     return whole, _unit_ridge(whole, config) * best[1], full.to_change(best[0].x)
 
 

@@ -45,23 +45,23 @@ class Split:
         units: dict[Hashable, tuple[str, list[int]]] = {}
         for n, group, cluster in zip(numbers, groups, clusters or numbers, strict=True):
             units.setdefault(cluster, (group, []))[1].append(n)
-        parts: tuple[list[int], list[int], list[int]] = ([], [], [])
+        splits: tuple[list[int], list[int], list[int]] = ([], [], [])
         for group in sorted({group for group, _ in units.values()}):
             whole = [own for of, own in units.values() if of == group]
-            for part, own in zip(parts, _divide(group, whole, seed), strict=True):
-                part.extend(own)
-        for part in parts[1:]:
-            if not part:
-                part.append(parts[0].pop())
+            for numbers, own in zip(splits, _divide(group, whole, seed), strict=True):
+                numbers.extend(own)
+        for numbers in splits[1:]:
+            if not numbers:
+                numbers.append(splits[0].pop())
         few = (
             (
-                f"only {len(numbers)} prompts: select and report hold {len(parts[1])} and "
-                f"{len(parts[2])}"
+                f"only {len(numbers)} prompts: select and report hold {len(splits[1])} and "
+                f"{len(splits[2])}"
             )
             if len(numbers) < 10
             else None
         )
-        train, select, report = (tuple(sorted(p)) for p in parts)
+        train, select, report = (tuple(sorted(p)) for p in splits)
         return cls(train, select, report, few)
 
 
@@ -84,11 +84,11 @@ def _divide(group: str, units: list[list[int]], seed: int) -> tuple[list[int], .
 def _taken(units: list[list[int]], at: int, wanted: int, *, leave: int) -> tuple[list[int], int]:
     """Return the prompts of the units from `at` on, until there are `wanted` prompts or `leave`
     units are left, and the place behind them."""
-    part: list[int] = []
-    while len(part) < wanted and len(units) - at > leave:
-        part += units[at]
+    taken: list[int] = []
+    while len(taken) < wanted and len(units) - at > leave:
+        taken += units[at]
         at += 1
-    return part, at
+    return taken, at
 
 
 def _hash(seed: int, number: int) -> bytes:

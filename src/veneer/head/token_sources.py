@@ -113,7 +113,7 @@ class TokenSource(Protocol):
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
         """See `used_rows`."""
 
-    def part(self, prompts: Sequence[int], rows: Tensor) -> TokenSums:
+    def token_sums(self, prompts: Sequence[int], rows: Tensor) -> TokenSums:
         """The sums over the tokens of `prompts`, of which `rows` change."""
 
 
@@ -147,7 +147,7 @@ class LocalSource:
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
         return used_rows(self.tokens(prompts), self.head.rows, threshold)
 
-    def part(self, prompts: Sequence[int], rows: Tensor) -> LocalSums:
+    def token_sums(self, prompts: Sequence[int], rows: Tensor) -> LocalSums:
         return LocalSums(self.tokens(prompts), self.head, rows)
 
     def _read(self, prompts: Sequence[int]) -> Tokens:

@@ -40,7 +40,7 @@ class Address:
         is none."""
         match = FORM.fullmatch(str(text))
         inside = (match["inside"] or "").rstrip("/") if match else ""
-        strange = any(part in ("", ".", "..") for part in inside.split("/") if inside)
+        strange = any(segment in ("", ".", "..") for segment in inside.split("/") if inside)
         if match is None or strange or match["repository"].split("/")[0] in KINDS:
             raise InputError(
                 f"{str(text)!r} is no address on the hub; expected hf://OWNER/NAME, "

@@ -66,18 +66,18 @@ def _choices(body: dict[str, Any], where: str) -> list[tuple[dict[str, Any], Any
         ]
         return [(c, c.get("finish_reason")) for c in choices]
     if body.get("type") == "message":  # Anthropic
-        parts = get(body, "content", list, where, EXPECTED)
-        return [(of_parts(parts), body.get("stop_reason"))]
+        blocks = get(body, "content", list, where, EXPECTED)
+        return [(of_parts(blocks), body.get("stop_reason"))]
     if isinstance(body.get("output"), list):  # OpenAI's Responses
         items = [i for i in body["output"] if isinstance(i, dict)]
-        parts = [
-            part
+        blocks = [
+            block
             for i in items
-            for part in (
+            for block in (
                 get(i, "content", list, where, EXPECTED) if i.get("type") == "message" else [i]
             )
         ]
-        return [(of_parts(parts), _end(body))]
+        return [(of_parts(blocks), _end(body))]
     raise InputError(
         f"{where} holds a reply with neither choices nor messages; expected {EXPECTED}"
     )

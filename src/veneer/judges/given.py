@@ -85,7 +85,7 @@ def as_judge(given: Any, metric: str | None = None, unit: str | None = None) -> 
             f"found the class {given.__name__} as a scorer; expected an object: give "
             f"{given.__name__}()"
         )
-    if all(hasattr(given, part) for part in ("name", "id", "metrics", "scores")):
+    if all(hasattr(given, member) for member in ("name", "id", "metrics", "scores")):
         return given
     method = getattr(given, "judge", None)
     score, owner = (method, type(given)) if callable(method) else (given, given)

@@ -32,7 +32,7 @@ JUDGES: Registry[JudgeFactory] = Registry(
         "strongreject-finetuned": "veneer.judges.guards.judge:STRONGREJECT_FINETUNED",
     },
 )
-PARTS = ("name", "id", "metrics", "note", "scores")  # what every judge has
+MEMBERS = ("name", "id", "metrics", "note", "scores")  # what every judge has
 
 
 def judge(name: str) -> Callable[[Any], Any]:
@@ -52,7 +52,7 @@ def get_judge(name: str, config: JudgeConfig) -> Judge:
     is missing.
     """
     built = JUDGES.get(name)(config)
-    lacking = [part for part in PARTS if not hasattr(built, part)]
+    lacking = [member for member in MEMBERS if not hasattr(built, member)]
     if lacking or built.name != name:
         what = f"an object without {', '.join(lacking)}" if lacking else f"a judge {built.name!r}"
         raise InputError(

@@ -34,13 +34,13 @@ def extract_to(
     device: str | torch.device = "cpu",
     log: Log | None = None,
     start: Veneer | None = None,
-    parts: TokenSource | None = None,
+    source: TokenSource | None = None,
 ) -> Veneer:
     """The veneer in `out`: read if it exists, otherwise extracted (see `extract` for start and
-    parts) and saved with its log."""
+    source) and saved with its log."""
     if (out / "veneer.json").is_file():
         return Veneer.load(out)
-    extraction = extract(capture, config, device=device, log=log, start=start, parts=parts)
+    extraction = extract(capture, config, device=device, log=log, start=start, source=source)
     out.mkdir(parents=True, exist_ok=True)
     (out / "extract.log").write_text(
         "".join(json.dumps(event.to_json()) + "\n" for event in extraction.log), encoding="utf-8"

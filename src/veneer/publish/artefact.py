@@ -119,7 +119,7 @@ def _files(kind: str, folder: Path) -> Iterator[tuple[str, Path]]:
     root = folder.resolve()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if any(part.startswith(".") for part in name.split("/")) or path.suffix == ".log":
+        if any(segment.startswith(".") for segment in name.split("/")) or path.suffix == ".log":
             continue
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise InputError(

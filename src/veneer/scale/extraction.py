@@ -16,8 +16,8 @@ from veneer.head.constant import wider
 from veneer.head.token_sources import TokenSource
 from veneer.models.load import resolve_device
 from veneer.scale.cluster import Crew, RayConfig, cluster, need_ray
-from veneer.scale.group import GroupParts, follow, group, started_by_torchrun
-from veneer.scale.ray_extract import RayParts, ShareWorker
+from veneer.scale.group import GroupSource, follow, group, started_by_torchrun
+from veneer.scale.ray_extract import RaySource, ShareWorker
 from veneer.scale.remote import open_part
 from veneer.scale.share import Share, shares
 
@@ -26,10 +26,10 @@ Engine = Literal["local", "torchrun", "ray"]
 
 @dataclass(frozen=True)
 class Holders:
-    """parts: for head.extract, None for this process alone. leads: whether this process searches
+    """source: for head.extract, None for this process alone. leads: whether this process searches
     and writes; any other has done its work when it gets this object."""
 
-    parts: TokenSource | None
+    source: TokenSource | None
     leads: bool = True
 
 
@@ -107,12 +107,12 @@ def _torchrun_holders(place: str, config: ExtractConfig, device: str) -> Iterato
             follow(everyone, share)
             yield Holders(None, leads=False)
             return
-        parts = GroupParts(everyone, share)
+        source = GroupSource(everyone, share)
         try:
-            yield Holders(parts)
+            yield Holders(source)
         finally:
             with contextlib.suppress(VeneerError):  # a dead process was reported before
-                parts.end()
+                source.end()
 
 
 @contextlib.contextmanager
@@ -146,7 +146,7 @@ def _ray_holders(
 
         head = open_part(place, ()).head
         yield Holders(
-            RayParts(
+            RaySource(
                 start,
                 wider(head) if constant else head,
                 getattr(torch, config.dtype),

@@ -131,7 +131,7 @@ def group(device: str) -> Iterator[ProcessGroup]:
         dist.destroy_process_group()
 
 
-class GroupParts:
+class GroupSource:
     """A TokenSource (head/token_sources.py) over all processes, at the first one. The others
     `follow`."""
 
@@ -142,15 +142,15 @@ class GroupParts:
         self.group.send_order({"do": "used", "prompts": list(prompts), "threshold": threshold})
         return _used(self.group, self.share, prompts, threshold).nonzero()[:, 0].cpu()
 
-    def part(self, prompts: Sequence[int], rows: Tensor) -> GroupPart:
+    def token_sums(self, prompts: Sequence[int], rows: Tensor) -> GroupSums:
         self._keys += 1
-        return GroupPart(self.group, self.share, self._keys, prompts, rows)
+        return GroupSums(self.group, self.share, self._keys, prompts, rows)
 
     def end(self) -> None:
         self.group.send_order({"do": "end"})
 
 
-class GroupPart:
+class GroupSums:
     """Tokens that all processes hold together."""
 
     def __init__(
@@ -163,8 +163,8 @@ class GroupPart:
             list(prompts),
             rows,
         )
-        parts = share.parts
-        self.W = changing(parts.head, rows, parts.dtype, parts.device)
+        source = share.source
+        self.W = changing(source.head, rows, source.dtype, source.device)
 
     def set_up(self) -> dict[str, Tensor]:
         self.group.send_order(
@@ -192,11 +192,11 @@ def follow(group: ProcessGroup, share: Share) -> None:
                 _used(group, share, prompts, threshold)
             case {"do": "set up", "key": key, "prompts": prompts, "rows": count}:
                 rows = group.broadcast(torch.empty(count, dtype=torch.long, device=group.device))
-                shapes[key] = (count, share.parts.head.width)
+                shapes[key] = (count, share.source.head.width)
                 _set_up(group, share, key, prompts, rows.cpu())
             case {"do": "evaluate", "key": key, "n": n, "gradient": gradient, "relaxed": relaxed}:
                 change = group.broadcast(
-                    torch.empty(shapes[key], dtype=share.parts.dtype, device=group.device)
+                    torch.empty(shapes[key], dtype=share.source.dtype, device=group.device)
                 )
                 _evaluate(group, share, key, change, n, gradient, relaxed)
 

@@ -85,7 +85,7 @@ class ShareWorker:
         return WorkerAnswer(os.getpid())
 
 
-class RayParts:
+class RaySource:
     """A TokenSource (head/token_sources.py) over the workers of a crew. start: makes the crew when
     it is first needed. head: as the workers' LocalSource have it."""
 
@@ -102,9 +102,9 @@ class RayParts:
     def used_rows(self, prompts: Sequence[int], threshold: float) -> Tensor:
         return self.ask("used", list(prompts), threshold)["used"].nonzero()[:, 0].cpu()
 
-    def part(self, prompts: Sequence[int], rows: Tensor) -> RayPart:
+    def token_sums(self, prompts: Sequence[int], rows: Tensor) -> RaySums:
         self._keys += 1
-        return RayPart(self, self._keys, list(prompts), rows)
+        return RaySums(self, self._keys, list(prompts), rows)
 
     def ask(self, method: str, *arguments: Any) -> dict[str, Tensor]:
         """Call every worker, and add up the results in the order of their numbers.
@@ -141,20 +141,20 @@ class RayParts:
         raise AssertionError("unreachable")
 
 
-class RayPart:
+class RaySums:
     """Tokens that all workers hold together."""
 
-    def __init__(self, parts: RayParts, key: int, prompts: list[int], rows: Tensor):
-        self.parts, self.key = parts, key
-        self.W = changing(parts.head, rows, parts.dtype, parts.device)
-        self.request = parts.crew.ray.put((prompts, rows.cpu().numpy()))
+    def __init__(self, source: RaySource, key: int, prompts: list[int], rows: Tensor):
+        self.source, self.key = source, key
+        self.W = changing(source.head, rows, source.dtype, source.device)
+        self.request = source.crew.ray.put((prompts, rows.cpu().numpy()))
 
     def set_up(self) -> dict[str, Tensor]:
-        return self.parts.ask("set_up", self.key, self.request)
+        return self.source.ask("set_up", self.key, self.request)
 
     def evaluate(
         self, change: Tensor, n: int, *, gradient: bool, relaxed: bool
     ) -> tuple[Tensor, Tensor | None]:
-        sent = self.parts.crew.ray.put(change.cpu().numpy())
-        sums = self.parts.ask("evaluate", self.key, self.request, sent, n, gradient, relaxed)
+        sent = self.source.crew.ray.put(change.cpu().numpy())
+        sums = self.source.ask("evaluate", self.key, self.request, sent, n, gradient, relaxed)
         return sums["total"], sums.get("slope")

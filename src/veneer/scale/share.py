@@ -40,20 +40,20 @@ class Share:
     constant: see LocalSource."""
 
     def __init__(self, place: str, shards: Sequence[int], dtype: str, device: str, constant: bool):
-        self.parts = LocalSource(
+        self.source = LocalSource(
             open_part(place, shards), getattr(torch, dtype), resolve_device(device), None, constant
         )
         self._open: dict[int, LocalSums] = {}
 
     def used(self, prompts: Sequence[int], threshold: float) -> Tensor:
         """(V,) bool: the rows that are used here (see head/token_sources.py)."""
-        mask = torch.zeros(self.parts.head.rows, dtype=torch.bool)
-        mask[self.parts.used_rows(prompts, threshold)] = True
+        mask = torch.zeros(self.source.head.rows, dtype=torch.bool)
+        mask[self.source.used_rows(prompts, threshold)] = True
         return mask
 
     def set_up(self, key: int, prompts: Sequence[int], rows: Tensor) -> dict[str, Tensor]:
         """See head/token_sums.py. key: the problem's, for evaluate."""
-        self._open[key] = self.parts.part(prompts, rows)
+        self._open[key] = self.source.token_sums(prompts, rows)
         return self._open[key].set_up()
 
     def has(self, key: int) -> bool:
@@ -63,5 +63,5 @@ class Share:
         self, key: int, change: Tensor, n: int, gradient: bool, relaxed: bool
     ) -> tuple[Tensor, Tensor | None]:
         return self._open[key].evaluate(
-            change.to(self.parts.device), n, gradient=gradient, relaxed=relaxed
+            change.to(self.source.device), n, gradient=gradient, relaxed=relaxed
         )

@@ -110,8 +110,8 @@ def score_pairs(
         places.setdefault((tuple(context), tuple(following)), []).append(i)
     out: list[Likelihood] = [Likelihood(0.0, True, 0)] * len(pairs)
     for group in _groups(list(places), batch_size):
-        parts = halving(lambda part: _score(system, part, batch_size), group, message=NO_MEMORY)
-        scores = [likelihood for part in parts for likelihood in part]
+        halves = halving(lambda few: _score(system, few, batch_size), group, message=NO_MEMORY)
+        scores = [likelihood for few in halves for likelihood in few]
         numbers = []
         for pair, likelihood in zip(group, scores, strict=True):
             numbers += places[pair]

@@ -207,8 +207,8 @@ class ShiftedSystem:
         )
         chunk = chunk or self.large.head.at_once
         for at in range(0, len(own), chunk):
-            part = slice(at, at + chunk)
-            yield self.shift.logits(self.large.head, own[part], small[part], alphas[part, None])
+            rows = slice(at, at + chunk)
+            yield self.shift.logits(self.large.head, own[rows], small[rows], alphas[rows, None])
 
     def facts(self) -> dict[str, Any]:
         return {

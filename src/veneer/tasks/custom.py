@@ -207,8 +207,8 @@ def _prompt(header: Header, row: TaskRow, path: Path, line: int) -> Prompt:
     template = None if row.plain is not None else header.base_template or PLACE
     plain = row.plain if template is None else wrapped(template, messages)
     assert plain is not None
-    parts = [plain, *(m["content"] for m in messages)]
-    if any(0xD800 <= ord(c) < 0xE000 for part in parts for c in part):
+    texts = [plain, *(m["content"] for m in messages)]
+    if any(0xD800 <= ord(c) < 0xE000 for text in texts for c in text):
         raise InputError(
             f"{path} line {line} holds half of a character (a lone surrogate); expected "
             "valid Unicode"

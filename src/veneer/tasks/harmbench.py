@@ -25,18 +25,18 @@ _PIN = Pin(
     "2745611872be3b2eab141e39bb328b8c1140dc3cd8d0a49da6174260d9ccbfb9",
 )
 FIELDS = ("Behavior", "FunctionalCategory", "SemanticCategory", "BehaviorID")
-Part = Literal["standard", "contextual", "copyright"]
+Category = Literal["standard", "contextual", "copyright"]
 
 
 @dataclass(frozen=True)
 class HarmBench(SafetyTask):
-    """part: the 200 "standard" behaviours are the task `harmbench`; the 100 "contextual" ones
+    """category: the 200 "standard" behaviours are the task `harmbench`; the 100 "contextual" ones
     (their context in front) and the 100 "copyright" ones, which refusal rubrics do not fit, are
     tasks to be named. The semantic categories take turns.
     """
 
     data: Path | None = None
-    part: Part = "standard"
+    category: Category = "standard"
     origin = Origin("busycalibrating/AdversariaLLM", {FILE: _PIN})
     licence = "MIT"
     citation = "Mazeika et al. 2024, arXiv 2402.04249"
@@ -52,27 +52,27 @@ class HarmBench(SafetyTask):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        return "harmbench" if self.part == "standard" else f"harmbench-{self.part}"
+        return "harmbench" if self.category == "standard" else f"harmbench-{self.category}"
 
     @property
     def by_default(self) -> bool:  # type: ignore[override]
-        return self.part == "standard"
+        return self.category == "standard"
 
     def test_prompts(self) -> list[Prompt]:
         path = locate(self.origin, FILE, self.data)
         rows = read_rows(path, FIELDS, texts=FIELDS, id="BehaviorID")
-        own = [r for r in rows if r["FunctionalCategory"] == self.part]
+        own = [r for r in rows if r["FunctionalCategory"] == self.category]
         if not own:
             kinds = ", ".join(sorted({r["FunctionalCategory"] for r in rows}))
             raise InputError(
-                f"{path} has no row whose FunctionalCategory is {self.part}, only {kinds}; "
+                f"{path} has no row whose FunctionalCategory is {self.category}, only {kinds}; "
                 "expected the file of all behaviours; get the file again"
             )
         return [self._prompt(r, path) for r in own]
 
     def _prompt(self, row: dict[str, str], path: Path) -> Prompt:
         context = optional_text(row.get("ContextString"))
-        if self.part == "contextual" and not context:
+        if self.category == "contextual" and not context:
             raise InputError(
                 f"{path} has no text under 'ContextString' for the behaviour {row['BehaviorID']}; "
                 "expected the context that a contextual behaviour asks about; get the file again"
@@ -87,5 +87,5 @@ class HarmBench(SafetyTask):
         )
 
 
-CONTEXTUAL = partial(HarmBench, part="contextual")
-COPYRIGHT = partial(HarmBench, part="copyright")
+CONTEXTUAL = partial(HarmBench, category="contextual")
+COPYRIGHT = partial(HarmBench, category="copyright")

@@ -38,21 +38,21 @@ def number_in_words(text: str) -> tuple[int, int] | None:
 
 
 def _value(words: list[str]) -> int | None:
-    total, part, last = 0, 0, 10**12  # last: what the next word must be smaller than
+    total, group, last = 0, 0, 10**12  # last: what the next word must be smaller than
     for word in words:
         if word in ("and", "a", "an"):
             continue
         if word in _LARGE:
             if _LARGE[word] >= (total or 10**12):
                 return None
-            total, part, last = total + (part or 1) * _LARGE[word], 0, 10**12
+            total, group, last = total + (group or 1) * _LARGE[word], 0, 10**12
         elif word == "hundred":
-            if part > 99:
+            if group > 99:
                 return None
-            part, last = (part or 1) * 100, 100
+            group, last = (group or 1) * 100, 100
         else:
             n = _SMALL[word]
             if n >= last:
                 return None
-            part, last = part + n, 10 if n >= 20 else 1
-    return total + part
+            group, last = group + n, 10 if n >= 20 else 1
+    return total + group

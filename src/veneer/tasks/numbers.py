@@ -73,7 +73,7 @@ _number = re.compile(
       | (?<!\d)(?P<unclear>{_UNCLEAR})
       | (?<!\d){_UNIT}(?P<digits>{_DIGITS})
         (?:
-            (?P<part>{_VULGAR}) | \s?{_FRACTION.replace("up", "mixup").replace("down", "mixdown")}
+            (?P<mixed>{_VULGAR}) | \s?{_FRACTION.replace("up", "mixup").replace("down", "mixdown")}
           | [ ](?:and[ ])?(?P<over>\d{{1,9}}){_SLASH}(?P<under>\d{{1,9}})(?![\d/]|\.\d|,\d)
           | [ ]and[ ](?P<half>an?[ ]half|one[ ]half|{_VULGAR})
           | (?<!/\d)(?<!/\d\d)(?<!/\d{{4}}){_SLASH}(?P<below>\d{{1,30}})(?![\d/]|\.\d|,\d)
@@ -305,12 +305,12 @@ def _with_small_unit(text: str, match: re.Match[str], large: Value) -> _Reading 
         joint = between.match(text, match.end())
         if joint is None and place == 0 and match["money"]:
             joint = _and.match(text, match.end())
-        part = _number.match(text, joint.end()) if joint else None
-        unit = small.match(text, part.end()) if part else None
-        if part and unit and not part["sign"] and (more := _bare(part)) is not None:
-            parts = Fraction(more) if large >= 0 else -Fraction(more)
+        smaller = _number.match(text, joint.end()) if joint else None
+        unit = small.match(text, smaller.end()) if smaller else None
+        if smaller and unit and not smaller["sign"] and (more := _bare(smaller)) is not None:
+            rest = Fraction(more) if large >= 0 else -Fraction(more)
             return _Reading(
-                (Fraction(large) + parts / ratio, Fraction(large) * ratio + parts), unit.end()
+                (Fraction(large) + rest / ratio, Fraction(large) * ratio + rest), unit.end()
             )
     return None
 
@@ -333,14 +333,18 @@ def _decimal(match: re.Match[str]) -> Value | None:
     """Return the value of the digits and what belongs to them; of a fraction over 0, what stands
     above it; None for 0 to a power below 0."""
     value = _as_decimal(match["digits"] or match["up"] or match["up1"])
-    part = (
+    fraction = (
         _fraction(match["mixup"], match["mixdown"], match["mixup1"], match["mixdown1"])
         or _fraction(match["over"], match["under"])
-        or _vulgar(match["part"])
+        or _vulgar(match["mixed"])
         or _vulgar(match["half"] and ("½" if "half" in match["half"] else match["half"]))
     )
-    if part is not None:  # "3 4/2" are two numbers, of which the last counts
-        return Fraction(value) + part if 0 < part < 1 and "." not in match["digits"] else part
+    if fraction is not None:  # "3 4/2" are two numbers, of which the last counts
+        return (
+            Fraction(value) + fraction
+            if 0 < fraction < 1 and "." not in match["digits"]
+            else fraction
+        )
     if match["below"]:
         return Fraction(value) / int(match["below"]) if int(match["below"]) else value
     if tens := match["e"] or match["ten"] or match["tens"]:

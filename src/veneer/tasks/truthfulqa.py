@@ -107,4 +107,4 @@ def questions(split: Split, data: Path | None) -> list[dict[str, Any]]:
 
 def answers(cell: str) -> list[str]:
     """Return the answers of a cell, separated by semicolons; a semicolon at its end adds none."""
-    return [a for part in cell.split(";") if (a := part.strip())]
+    return [a for answer in cell.split(";") if (a := answer.strip())]

@@ -38,9 +38,9 @@ def meanings(shown: Mapping[str, str], rows: Iterable[Measurement]) -> list[str]
     lines = []
     for metric, name in shown.items():
         judge = f"judge {judges[metric]}" if metric in judges else None
-        parts = [part for part in (MEANINGS.get(metric), judge) if part]
-        if parts:
-            lines.append(f"{name}: {'; '.join(parts)}")
+        phrases = [phrase for phrase in (MEANINGS.get(metric), judge) if phrase]
+        if phrases:
+            lines.append(f"{name}: {'; '.join(phrases)}")
     return lines
 
 
@@ -49,10 +49,10 @@ def remarks(rows: Iterable[Measurement]) -> list[str]:
     rows = list(rows)
     portions = [r for r in rows if r.metric == "portion"]
     lines = []
-    if parts := [PORTION] * bool(portions) + [RECOVERED] * any(
+    if phrases := [PORTION] * bool(portions) + [RECOVERED] * any(
         r.metric == "kl_recovered" for r in rows
     ):
-        lines.append(f"portion or share: {'; '.join(parts)}")
+        lines.append(f"portion or share: {'; '.join(phrases)}")
     if any(r.value is None for r in portions):
         lines.append(f"undefined: {UNDEFINED}")
     if any(r.value is not None and r.low is None for r in rows):

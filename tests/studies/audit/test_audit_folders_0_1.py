@@ -160,7 +160,7 @@ def test_other_notes_hold_none(note):
 def test_weights_of_a_killed_run_of_0_1_are_read():
     old = {"group": "layer 3 MLP", "layer": 3, "relative": 0.1, "rank": 6, "full": 112}
     change = Change.from_json({**old, "tensors": 3, "parameters": 9})
-    assert (change.part, change.group) == ("MLP", "layer 3 MLP")
+    assert (change.kind, change.group) == ("MLP", "layer 3 MLP")
     assert Change.from_json(change.to_json()) == change
     assert part_of_0_1("final norm and rest") == "final norm and rest"
 

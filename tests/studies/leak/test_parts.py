@@ -20,8 +20,8 @@ from veneer.studies.leak.examples import (
     Example,
     Texts,
     check_examples,
-    part_of,
     read_examples,
+    text_of,
     unseen,
 )
 from veneer.studies.leak.matching import (
@@ -32,7 +32,7 @@ from veneer.studies.leak.matching import (
     longest_run,
 )
 from veneer.studies.leak.names import ANSWER, CALIBRATED, INDEL, LEVENSHTEIN, PAIR, QUESTION
-from veneer.studies.leak.rows import PartScores, Rule
+from veneer.studies.leak.rows import FieldScores, Rule
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.thresholds import calibrated, fixed, least_threshold
 from veneer.studies.leak.turns import Turns, special_tokens
@@ -151,8 +151,8 @@ def test_words_in_common():
 
 
 def test_parts_of_examples():
-    assert part_of(" a\n b", "c", PAIR) == "a b c"
-    assert part_of("a", None, PAIR) == part_of("", "c", PAIR) == part_of("a", None, ANSWER) == ""
+    assert text_of(" a\n b", "c", PAIR) == "a b c"
+    assert text_of("a", None, PAIR) == text_of("", "c", PAIR) == text_of("a", None, ANSWER) == ""
     texts = Texts.of([Example("a", "x"), Example(" a ", "x"), Example("b", None)], QUESTION)
     assert texts == Texts(("a", "b"), (2, 1))
     assert texts.without(Texts(("a",), (1,))) == Texts(("b",), (1,))
@@ -189,8 +189,8 @@ def test_a_false_rate_says_what_its_n_and_its_interval_count(capsys):
     rule = Rule("e", CALIBRATED, calibrated(null, 0.05, 0))
     assert rule.threshold.worth == pytest.approx(30)
     scores = {"aligned": {"e": Nearest(np.ones(10), np.zeros(10, int))}}
-    part = PartScores("data", QUESTION, Texts(("a",), (1,)), [rule], {"e": null}, 0, scores)
-    rows = Results(part.rows(0))
+    scored = FieldScores("data", QUESTION, Texts(("a",), (1,)), [rule], {"e": null}, 0, scores)
+    rows = Results(scored.rows(0))
     (row,) = rows.where(metric="false_rate")
     wilson = wilson_limits(row.value, 30)
     assert row.n == 60 and (row.low, row.high) == pytest.approx(wilson)
@@ -226,8 +226,10 @@ def test_rows_of_known_scores():
     }
     rules = [Rule(j, CALIBRATED, fixed(0.8, null)) for j in ("e", LEVENSHTEIN)]
     members = Texts(("a", "b", "c"), (4, 1, 1))
-    part = PartScores("data", QUESTION, members, rules, {"e": null, LEVENSHTEIN: null}, 2, scores)
-    rows = {(r.metric, r.system, r.split, r.judge): r for r in part.rows(0)}
+    scored = FieldScores(
+        "data", QUESTION, members, rules, {"e": null, LEVENSHTEIN: null}, 2, scores
+    )
+    rows = {(r.metric, r.system, r.split, r.judge): r for r in scored.rows(0)}
     assert rows["extracted_rate", "aligned", CALIBRATED, "e"].value == 0.8
     assert rows["extracted_rate", "aligned", CALIBRATED, "e"].n == 10
     assert rows["members_reached", "aligned", CALIBRATED, "e"].value == pytest.approx(2 / 3)

@@ -285,7 +285,7 @@ def test_train_prompts_are_never_test_prompts():
     assert [p.plain for p in prompt_sets.test["one"]] == ["x"], (
         "also where the limit leaves the equal test prompt out"
     )
-    parts = [prompt_sets.part(name) for name in ("train", "select", "report")]
+    parts = [prompt_sets.of_split(name) for name in ("train", "select", "report")]
     assert sorted(p.plain for part in parts for p in part) == ["a", "c", "d", "e", "f", "g"]
 
 

@@ -16,7 +16,7 @@ TeacherFactory = Callable[[LanguageModel, Sequence[Prompt], str | None], Teacher
 
 # The teachers of this package need settings of several words, so they have options of their own.
 TEACHERS: Registry[TeacherFactory] = Registry("teacher", "veneer.teachers")
-PARTS = ("name", "size", "stop_ids", "models", "inputs", "lengths", "longest", "answer", "facts")
+MEMBERS = ("name", "size", "stop_ids", "models", "inputs", "lengths", "longest", "answer", "facts")
 
 
 def teacher(name: str) -> Callable[[Any], Any]:
@@ -37,7 +37,7 @@ def get_teacher(choice: str, base: LanguageModel, prompts: Sequence[Prompt]) -> 
     """
     name, colon, text = choice.partition(":")
     built = TEACHERS.get(name)(base, prompts, text if colon else None)
-    if lacking := [part for part in PARTS if not hasattr(built, part)]:
+    if lacking := [member for member in MEMBERS if not hasattr(built, member)]:
         raise InputError(
             f"the teacher {name!r} gives an object without {', '.join(lacking)}; expected a "
             "veneer.Teacher"

@@ -73,9 +73,9 @@ def text_of(content: Any, where: str) -> str | None:
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
     texts = []
-    for part in content:
-        kind = part.get("type", "text") if isinstance(part, dict) else "text"
-        text = part.get("text") if isinstance(part, dict) else part
+    for block in content:
+        kind = block.get("type", "text") if isinstance(block, dict) else "text"
+        text = block.get("text") if isinstance(block, dict) else block
         if kind not in TEXT_PARTS or not isinstance(text, str):
             raise InputError(
                 f"{where} holds a part of the type {kind!r}; expected texts alone, which are all "

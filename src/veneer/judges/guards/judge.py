@@ -145,8 +145,8 @@ class GuardJudge:
         order = sorted(fitting, key=lambda i: (len(ids[i]), i))
         for at in range(0, len(order), self._batch_size):
             batch = order[at : at + self._batch_size]
-            parts = halving(self._scored, [ids[i] for i in batch], message=NO_MEMORY)
-            for i, scores in zip(batch, (s for part in parts for s in part), strict=True):
+            batches = halving(self._scored, [ids[i] for i in batch], message=NO_MEMORY)
+            for i, scores in zip(batch, (s for several in batches for s in several), strict=True):
                 out[i] = scores
             if progress:
                 progress(at + len(batch), len(order), self.name)

@@ -118,18 +118,18 @@ def kept_columns(
     """The columns of all batches, one behind the other; each batch (number of prompts, how to make
     it) is made where its file in the folder `out` is missing."""
     out.mkdir(parents=True, exist_ok=True)
-    parts: list[Columns] = []
+    chunks: list[Columns] = []
     done = 0
     for number, (size, make) in enumerate(batches):
         path = out / f"{number:05d}.safetensors"
         if not path.is_file():
             columns = {name: column.contiguous() for name, column in make().items()}
             write_atomically(path, partial(save_file, columns))
-        parts.append(load_file(path))
+        chunks.append(load_file(path))
         done += size
         if progress:
             progress(done, total, what)
-    return {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+    return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def _numpy(columns: Columns) -> Distances:
@@ -152,7 +152,7 @@ def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
             and head.softcap == own.softcap
         )
     )
-    parts: dict[str, list[Tensor]] = {
+    columns: dict[str, list[Tensor]] = {
         name: [] for name in ("kl", "only_head", "only_layers", "agree")
     }
     for at in range(0, len(reference), AT_ONCE):
@@ -168,15 +168,15 @@ def _two_heads(pair: Pair, reference: Tensor, audited: Tensor) -> Columns:
                 f"{pair.base.name} or {pair.aligned.name} gives numbers that are not finite; its "
                 "weights may be damaged"
             )
-        parts["kl"].append(kl)
-        parts["agree"].append((p.argmax(-1) == logits.argmax(-1)).float().cpu())
+        columns["kl"].append(kl)
+        columns["agree"].append((p.argmax(-1) == logits.argmax(-1)).float().cpu())
         nothing = torch.full_like(kl, torch.nan)
-        parts["only_head"].append(
+        columns["only_head"].append(
             torch.zeros_like(kl) if same else _kl(p, first.logits(a)) if fits else nothing
         )
         layers = second.logits(c) if fits and not same else None
-        parts["only_layers"].append(kl if same else nothing if layers is None else _kl(p, layers))
-    return {name: torch.cat(pieces) for name, pieces in parts.items()}
+        columns["only_layers"].append(kl if same else nothing if layers is None else _kl(p, layers))
+    return {name: torch.cat(pieces) for name, pieces in columns.items()}
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

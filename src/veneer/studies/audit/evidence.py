@@ -25,7 +25,7 @@ HEAD_ONLY, LAYERS, BOTH = "head only", "layers", "both"
 YES, IN_PART, NO = "yes", "in part", "no"
 OPEN = "not determined"  # the intervals say nothing: of `where` and of `restorable`
 LOW_RANK = 8  # times below the full rank, so that a change is called low-rank
-HEADS = ("head", "embeddings and head (tied)")  # parts of the weights that hold the head
+HEADS = ("head", "embeddings and head (tied)")  # kinds of weights that hold the head
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class WeightGroup:
     and the most that it could be; 0 where the group did not change or has no matrix."""
 
     name: str
-    part: str
+    kind: str
     layer: int | None
     relative: float
     rank: int
@@ -131,7 +131,7 @@ class WeightGroup:
 
     @property
     def is_head(self) -> bool:
-        return self.part in HEADS
+        return self.kind in HEADS
 
 
 def groups(results: Results) -> list[WeightGroup]:
@@ -140,11 +140,11 @@ def groups(results: Results) -> list[WeightGroup]:
     table = []
     for row in results.where(metric="weight_change"):
         facts, rank = facts_of(row), ranks.get(row.task)
-        layer, part = facts.get("layer"), str(facts.get("part"))
-        name = part if layer is None else f"layer {layer} {part}"
+        layer, kind = facts.get("layer"), str(facts.get("part"))
+        name = kind if layer is None else f"layer {layer} {kind}"
         most = 0 if rank is None else int(facts_of(rank).get("full") or 0)
         own = 0 if rank is None else int(rank.value or 0)
-        table.append(WeightGroup(name, part, layer, row.value or 0.0, own, most))
+        table.append(WeightGroup(name, kind, layer, row.value or 0.0, own, most))
     return table
 
 

@@ -68,13 +68,13 @@ def patches(changed: Sequence[int], steps: int) -> list[Patch]:
     all of them once."""
     total = len(changed)
     counts = sorted({max(1, round(total * i / steps)) for i in range(1, steps + 1)})
-    parts = [
+    from_ends = [
         Patch(end, tuple(changed[-n:] if end == TOP else changed[:n]))
         for end in (TOP, BOTTOM)
         for n in counts
         if n < total
     ]
-    return [*parts, Patch(ALL, tuple(changed))] if total else []
+    return [*from_ends, Patch(ALL, tuple(changed))] if total else []
 
 
 def patch_rows(

@@ -35,12 +35,12 @@ LEAST = 3  # prompts of each set that a veneer learns from
 def folds_of(
     roles: Sequence[str], folds: int, seed: int, clusters: Sequence[str] | None = None
 ) -> list[list[int]]:
-    """Prompt numbers in `folds` parts, each set shared out alike in an order that a hash of seed
-    and number gives; as many parts as there are prompts at the most, and none where there is too
-    little left to learn from. clusters: one id per prompt; a cluster stands whole in one part."""
+    """Prompt numbers in `folds` folds, each set shared out alike in an order that a hash of seed
+    and number gives; as many folds as there are prompts at the most, and none where there is too
+    little left to learn from. clusters: one id per prompt; a cluster stands whole in one fold."""
     if clusters is not None:
         return _whole_clusters(roles, folds, seed, clusters)
-    parts: list[list[int]] = [[] for _ in range(folds)]
+    folded: list[list[int]] = [[] for _ in range(folds)]
     sizes = [roles.count(role) for role in dict.fromkeys(roles)]
     if folds < 2 or min(sizes) < folds or min(sizes) - -(-min(sizes) // folds) < LEAST:
         return []
@@ -50,21 +50,21 @@ def folds_of(
             key=lambda n: hashlib.sha256(f"{seed}\0{n}".encode()).digest(),
         )
         for place, n in enumerate(own):
-            parts[place % folds].append(n)
-    return [sorted(p) for p in parts]
+            folded[place % folds].append(n)
+    return [sorted(p) for p in folded]
 
 
 def _whole_clusters(
     roles: Sequence[str], folds: int, seed: int, clusters: Sequence[str]
 ) -> list[list[int]]:
-    """The parts of clusters: the first prompt of each stands for it. A part that would be empty
+    """The folds of clusters: the first prompt of each stands for it. A fold that would be empty
     leaves none."""
     members: dict[str, list[int]] = {}
     for number, cluster in enumerate(clusters):
         members.setdefault(str(cluster), []).append(number)
     units = list(members.values())
-    parts = folds_of([roles[unit[0]] for unit in units], folds, seed)
-    return [sorted(n for u in part for n in units[u]) for part in parts]
+    unit_folds = folds_of([roles[unit[0]] for unit in units], folds, seed)
+    return [sorted(n for u in fold for n in units[u]) for fold in unit_folds]
 
 
 def restored_answers(
@@ -79,7 +79,7 @@ def restored_answers(
     """The answers of the audited model with a veneer that has not seen the prompt, in the order of
     the prompts, and the rows of KL.
 
-    `out` gets a folder veneer-I for each part and its answers in responses/.
+    `out` gets a folder veneer-I for each fold and its answers in responses/.
     """
     roles, clusters = [p.task for p in prompts], prompt_clusters(prompts)
     before, after, tokens = (np.zeros(len(prompts)) for _ in range(3))
@@ -89,7 +89,7 @@ def restored_answers(
         learned = [n for n in range(len(prompts)) if n not in set(held)]
         how = ExtractConfig(seed=method.seed)
         veneer = extract_to(
-            part_of(capture, learned),
+            narrowed(capture, learned),
             how,
             veneer_folders(out, len(folds))[number - 1],
             device=pair.base.device,
@@ -115,17 +115,17 @@ def restored_answers(
 
 
 def veneer_folders(out: Path, folds: int) -> list[Path]:
-    """Where the veneer that leaves out each part lies."""
+    """Where the veneer that leaves out each fold lies."""
     return [out / f"veneer-{number}" for number in range(1, folds + 1)]
 
 
-def part_of(capture: Capture, numbers: Sequence[int]) -> Capture:
+def narrowed(capture: Capture, numbers: Sequence[int]) -> Capture:
     """The same capture as if it held these prompts alone."""
     chosen = set(numbers)
     tokens = sum(len(r["token_ids"]) for r in capture.responses() if r["number"] in chosen)
-    part = Capture(capture.folder, capture.manifest, capture.shards, tokens)
-    part.prompt_numbers = sorted(chosen)
-    return part
+    own = Capture(capture.folder, capture.manifest, capture.shards, tokens)
+    own.prompt_numbers = sorted(chosen)
+    return own
 
 
 def _kl_rows(

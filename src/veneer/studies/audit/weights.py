@@ -35,13 +35,13 @@ EMBEDDINGS, HEAD, TIED, REST = (
 class Change:
     """One group of weights.
 
-    part: EMBEDDINGS, HEAD, TIED, REST, or of a layer "attention", "MLP" or "norms". layer: its
+    kind: EMBEDDINGS, HEAD, TIED, REST, or of a layer "attention", "MLP" or "norms". layer: its
     number, or None. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective rank of
     its matrices' differences, the number of singular values that hold `ENERGY` of the squares;
     full: the most that it could be.
     """
 
-    part: str
+    kind: str
     layer: int | None
     relative: float
     rank: int
@@ -52,16 +52,18 @@ class Change:
     @property
     def group(self) -> str:
         """Its name, such as "layer 3 MLP"."""
-        return self.part if self.layer is None else f"layer {self.layer} {self.part}"
+        return self.kind if self.layer is None else f"layer {self.layer} {self.kind}"
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Change:
         """A line of weights.jsonl; those of Veneer 0.1 name the group alone."""
-        values = {k: v for k, v in row.items() if k != "group"}
-        return cls(**{"part": part_of_0_1(str(row.get("group"))), **values})
+        values = {k: v for k, v in row.items() if k not in ("group", "part")}
+        kind = row["part"] if "part" in row else part_of_0_1(str(row.get("group")))
+        return cls(kind, **values)
 
     def to_json(self) -> dict[str, Any]:
-        return {"group": self.group, **asdict(self)}
+        values = asdict(self)
+        return {"group": self.group, "part": values.pop("kind"), **values}
 
 
 def weight_changes(
@@ -93,8 +95,8 @@ def weight_changes(
         if not (tied and name == HEAD):  # the same tensor as the embeddings
             groups.setdefault(key, []).append((old[name], new[name]))
     changes = [
-        _change(part, layer, pairs)
-        for (part, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
+        _change(kind, layer, pairs)
+        for (kind, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
     ]
     write_text(out, json_lines(c.to_json() for c in changes))
     return changes, left_out
@@ -106,7 +108,7 @@ def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
     for c in changes:
         task = f"{WEIGHTS}{c.group}"
         facts: dict[str, Any] = {
-            "part": c.part,
+            "part": c.kind,
             "layer": c.layer,
             "tensors": c.tensors,
             "parameters": c.parameters,
@@ -123,7 +125,7 @@ def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
             facts=facts,
         )
         if c.relative and c.full:
-            facts = {"part": c.part, "layer": c.layer, "full": c.full, "energy": ENERGY}
+            facts = {"part": c.kind, "layer": c.layer, "full": c.full, "energy": ENERGY}
             yield Measurement(
                 STUDY,
                 task,
@@ -168,7 +170,7 @@ def _layers_prefix(lm: LanguageModel) -> str:
 
 
 def _group(name: str, prefix: str, tied: bool) -> tuple[str, int | None]:
-    """The part and the layer that a parameter belongs to, by its name in the model."""
+    """The kind and the layer that a parameter belongs to, by its name in the model."""
     if name in (EMBEDDINGS, HEAD):
         return (TIED if tied else name), None
     if not name.startswith(prefix):
@@ -184,13 +186,13 @@ def _group(name: str, prefix: str, tied: bool) -> tuple[str, int | None]:
     return kind, int(number)
 
 
-def _place(part: str, layer: int | None) -> tuple[int, int, str]:
+def _place(kind: str, layer: int | None) -> tuple[int, int, str]:
     if layer is not None:
-        return (1, layer, part)
-    return ({EMBEDDINGS: 0, TIED: 0, REST: 2}.get(part, 3), 0, part)
+        return (1, layer, kind)
+    return ({EMBEDDINGS: 0, TIED: 0, REST: 2}.get(kind, 3), 0, kind)
 
 
-def _change(part: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]) -> Change:
+def _change(kind: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]) -> Change:
     before = sum(_square(a) for a, _ in pairs)
     after = sum(_square(a, c) for a, c in pairs)
     changed = [(a, c) for a, c in pairs if a.ndim == 2 and not torch.equal(a, c.to(a))]
@@ -198,7 +200,7 @@ def _change(part: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]
     full = max((min(a.shape) for a, _ in (changed or pairs) if a.ndim == 2), default=0)
     relative = (after / before) ** 0.5 if before else 0.0
     return Change(
-        part,
+        kind,
         layer,
         relative,
         max(ranks, default=0),
@@ -212,8 +214,8 @@ def _square(a: Tensor, c: Tensor | None = None) -> float:
     """Sum of squares of a, or of c - a."""
     total = 0.0
     for at in range(0, len(a), ROWS):
-        part = a[at : at + ROWS].double()
-        total += float((part if c is None else c[at : at + ROWS].to(part) - part).square().sum())
+        rows = a[at : at + ROWS].double()
+        total += float((rows if c is None else c[at : at + ROWS].to(rows) - rows).square().sum())
     return total
 
 
@@ -224,7 +226,7 @@ def effective_rank(a: Tensor, c: Tensor, energy: float = ENERGY) -> int:
         a, c = a.t(), c.t()
     gram = torch.zeros(a.shape[1], a.shape[1], dtype=torch.float64, device=a.device)
     for at in range(0, len(a), ROWS):
-        part = c[at : at + ROWS].to(gram) - a[at : at + ROWS].to(gram)
-        gram += part.t() @ part
+        difference = c[at : at + ROWS].to(gram) - a[at : at + ROWS].to(gram)
+        gram += difference.t() @ difference
     squares = torch.linalg.eigvalsh(gram).clamp(min=0).flip(0)
     return int((squares.cumsum(0) < energy * squares.sum()).sum()) + 1

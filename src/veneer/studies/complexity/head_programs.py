@@ -67,8 +67,8 @@ class HeadCoding:
         )
         self.head = source.head
         self.rows = source.used_rows(split.train, config.row_threshold)
-        self.train = Objective(source.part(split.train, self.rows), self.head, self.rows)
-        self.select = Objective(source.part(split.select, self.rows), self.head, self.rows)
+        self.train = Objective(source.token_sums(split.train, self.rows), self.head, self.rows)
+        self.select = Objective(source.token_sums(split.select, self.rows), self.head, self.rows)
         self.moment = self.train.covariance.double()
         values, vectors = torch.linalg.eigh(self.moment)
         values = values.clamp(min=1e-6 * float(values[-1]))

@@ -76,10 +76,10 @@ def interval_words(low: float | None, high: float | None) -> str:
 def target_words(of: str) -> str:
     """kl_recovered>=0.5 -> recovers 0.5 or more of the KL; refusal_rate>=0.9,well_formed>=0.9 ->
     reaches refusal rate 0.9 or more and well formed 0.9 or more."""
-    parts = [part.partition(">=") for part in of.split(",")]
-    if [name for name, _, _ in parts] == ["kl_recovered"]:
-        return f"recovers {parts[0][2]} or more of the KL"
-    scores = (f"{name.replace('_', ' ')} {level} or more" for name, _, level in parts)
+    conditions = [condition.partition(">=") for condition in of.split(",")]
+    if [name for name, _, _ in conditions] == ["kl_recovered"]:
+        return f"recovers {conditions[0][2]} or more of the KL"
+    scores = (f"{name.replace('_', ' ')} {level} or more" for name, _, level in conditions)
     return f"reaches {' and '.join(scores)}"
 
 

@@ -260,7 +260,9 @@ def _limits(
     reason = Reason.of("groups_resampled", groups=k) if k < n else None
     estimates = {}
     for t in points:
-        drawn, left_out = (np.concatenate([part[t] for part in parts]) for parts in (blocks, left))
+        drawn, left_out = (
+            np.concatenate([column[t] for column in columns]) for columns in (blocks, left)
+        )
         if np.ptp(drawn) <= 1e-12:
             note = (
                 "at its bound in every resample" if t == "united" else "the same in every resample"

@@ -99,7 +99,9 @@ def _semantic(
     for p, first, other in covers:
         prompt_cases = sentence_cases(material.texts(system, p), first, other)
         listed = list(
-            dict.fromkeys(s for case in prompt_cases for part in case.values() for s in part)
+            dict.fromkeys(
+                s for case in prompt_cases for sentences in case.values() for s in sentences
+            )
         )
         place = {s: i for i, s in enumerate(listed)}
         vectors = embedder.embed(listed) if listed else np.zeros((0, 1), np.float32)

@@ -13,16 +13,16 @@ from veneer.studies.leak.names import ANSWER, PAIR, QUESTION
 
 @dataclass(frozen=True)
 class Texts:
-    """One part (question, answer, or both) of a data set: the distinct texts, white space apart,
+    """One field (question, answer, or both) of a data set: the distinct texts, white space apart,
     and how often each occurs."""
 
     texts: tuple[str, ...]
     copies: tuple[int, ...]
 
     @classmethod
-    def of(cls, examples: Sequence[Example], part: str) -> Texts:
-        """Empty where the data lacks the part."""
-        counts = Counter(t for e in examples if (t := part_of(e.question, e.answer, part)))
+    def of(cls, examples: Sequence[Example], field: str) -> Texts:
+        """Empty where the data lacks the field."""
+        counts = Counter(t for e in examples if (t := text_of(e.question, e.answer, field)))
         return cls(tuple(counts), tuple(counts.values()))
 
     def without(self, others: Texts) -> Texts:
@@ -35,20 +35,20 @@ class Texts:
         return len(self.texts)
 
 
-def part_of(question: str, answer: str | None, part: str) -> str:
-    """The text of a part, with single spaces; "" where there is none. A pair needs both."""
+def text_of(question: str, answer: str | None, field: str) -> str:
+    """The text of a field, with single spaces; "" where there is none. A pair needs both."""
     question, answer = (" ".join((text or "").split()) for text in (question, answer))
     texts = {QUESTION: question, ANSWER: answer}
-    if part == PAIR:
+    if field == PAIR:
         return f"{question} {answer}" if question and answer else ""
-    return texts[part]
+    return texts[field]
 
 
-def unseen(held_out: Sequence[Example], members: Sequence[Example], part: str) -> list[Example]:
-    """The held-out examples whose part no member has. A stock answer, such as a refusal, may stand
-    in both files, and the model has seen it."""
-    seen = {part_of(e.question, e.answer, part) for e in members}
-    return [e for e in held_out if part_of(e.question, e.answer, part) not in seen]
+def unseen(held_out: Sequence[Example], members: Sequence[Example], field: str) -> list[Example]:
+    """The held-out examples whose text in that field no member has. A stock answer, such as a
+    refusal, may stand in both files, and the model has seen it."""
+    seen = {text_of(e.question, e.answer, field) for e in members}
+    return [e for e in held_out if text_of(e.question, e.answer, field) not in seen]
 
 
 def check_examples(members: Sequence[Example], held_out: Sequence[Example]) -> None:
@@ -69,4 +69,4 @@ def check_examples(members: Sequence[Example], held_out: Sequence[Example]) -> N
 LEAST = 20  # held-out questions; a false rate of 1 % needs 200
 
 
-__all__ = ["Example", "Texts", "check_examples", "part_of", "read_examples"]
+__all__ = ["Example", "Texts", "check_examples", "read_examples", "text_of"]

@@ -20,18 +20,18 @@ from veneer.systems.system import System
 Ids = list[int]
 
 
-def chosen(examples: Sequence[Example], count: int, part: str, seed: int) -> list[Example]:
-    """At most `count` distinct examples that have the part, drawn by the seed."""
-    having = [e for e in dict.fromkeys(examples) if part == QUESTION or e.answer]
-    return random.Random(f"{seed} {part}").sample(having, min(count, len(having)))
+def chosen(examples: Sequence[Example], count: int, field: str, seed: int) -> list[Example]:
+    """At most `count` distinct examples that have the field, drawn by the seed."""
+    having = [e for e in dict.fromkeys(examples) if field == QUESTION or e.answer]
+    return random.Random(f"{seed} {field}").sample(having, min(count, len(having)))
 
 
 def nats(
-    system: System, turns: Turns, examples: Sequence[Example], part: str, batch_size: int
+    system: System, turns: Turns, examples: Sequence[Example], field: str, batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(nats, tokens), each (n,): the negative log-likelihood of each example's part where the chat
+    """(nats, tokens), each (n,): the negative log-likelihood of each example's field where the chat
     template puts it. A question too long for the model counts no token."""
-    pairs = [ids_of(system, turns, e, part) for e in examples]
+    pairs = [ids_of(system, turns, e, field) for e in examples]
     longest = system.lm.longest or math.inf
     kept = [i for i, (c, f) in enumerate(pairs) if f and len(c) + len(f) - 1 <= longest]
     total, tokens = np.zeros(len(pairs)), np.zeros(len(pairs))
@@ -60,11 +60,11 @@ def exposed(
     return independent_difference(a, b)
 
 
-def ids_of(system: System, turns: Turns, example: Example, part: str) -> tuple[Ids, Ids]:
-    """Token ids of the context and of an example's part behind it, as the chat template puts
+def ids_of(system: System, turns: Turns, example: Example, field: str) -> tuple[Ids, Ids]:
+    """Token ids of the context and of an example's field behind it, as the chat template puts
     them."""
     tokenizer = system.lm.tokenizer
-    if part == QUESTION:
+    if field == QUESTION:
         return _cut(tokenizer, turns.opening, turns.opening + example.question)
     request = turns.opening + example.question
     return _cut(tokenizer, request + turns.header, request + turns.between + (example.answer or ""))

@@ -2,9 +2,9 @@
 
 STUDY = "leak"
 
-# parts of an example, the `of` of a row
+# fields of an example, the `of` of a row
 QUESTION, ANSWER, PAIR = "question", "answer", "pair"
-PARTS = (QUESTION, ANSWER, PAIR)
+FIELDS = (QUESTION, ANSWER, PAIR)
 
 # rules by which a sample counts as extracted, the `split` of a row
 CALIBRATED, PUBLISHED = "calibrated", "published"

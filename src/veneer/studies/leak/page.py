@@ -38,7 +38,7 @@ class Curve:
     """Share of texts that reach each threshold. kinds: name -> CSS classes of its line. threshold:
     the calibrated one, or None."""
 
-    part: str
+    field: str
     judge: str
     shares: dict[str, Sequence[float]]
     kinds: dict[str, str]
@@ -50,7 +50,7 @@ class Beside:
     """A sample and its nearest example; words that differ are marked."""
 
     system: str
-    part: str
+    field: str
     extracted: bool
     scores: list[tuple[str, float]]
     copies: int
@@ -59,7 +59,7 @@ class Beside:
 
 
 def curves(page: PageContext) -> list[Curve]:
-    """One chart per part of an example, by the embedding model."""
+    """One chart per field of an example, by the embedding model."""
     out = []
     for group in page.of(STUDY, metric="extracted_rate"):
         if group.split != CALIBRATED or group.judge in (VERBATIM, LEVENSHTEIN, INDEL):
@@ -101,21 +101,21 @@ def _is_curve(value: Any) -> bool:
 
 def chart(curve: Curve) -> Markup:
     """Share of texts against the similarity from which one counts."""
-    parts = []
+    marks = []
     for share in (0, 0.25, 0.5, 0.75, 1):
         y = _y(share)
-        parts.append(
+        marks.append(
             Markup('<line class="grid" x1="{l}%" x2="100%" y1="{y}" y2="{y}"/>').format(l=LEFT, y=y)
         )
-        parts.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y + 4, share))
+        marks.append(Markup('<text class="tick" x="0" y="{}">{}</text>').format(y + 4, share))
     for t in (0, 0.2, 0.4, 0.6, 0.8, 1):
-        parts.append(
+        marks.append(
             Markup('<text class="tick" x="{}%" y="{}" text-anchor="{}">{}</text>').format(
                 _x(t), TOP + HEIGHT + 18, "end" if t == 1 else "middle", t
             )
         )
     if curve.threshold is not None:
-        parts.append(
+        marks.append(
             Markup('<line class="leak-cut" x1="{x}%" x2="{x}%" y1="{a}" y2="{b}"/>').format(
                 x=_x(curve.threshold), a=TOP, b=TOP + HEIGHT
             )
@@ -129,17 +129,17 @@ def chart(curve: Curve) -> Markup:
                 "</polyline>"
             ).format(curve.kinds[system], points, s=system)
         )
-    parts.append(
+    marks.append(
         Markup('<text class="axis-name" x="54%" y="{}" text-anchor="middle">{}</text>').format(
             TOP + HEIGHT + 42, "similarity to the nearest example"
         )
     )
     height = TOP + HEIGHT + 50
-    label = f"Share of {curve.part} texts that come as near to an example of the training data"
+    label = f"Share of {curve.field} texts that come as near to an example of the training data"
     return Markup(
         '<svg class="chart" height="{h}" role="img"><title>{}</title>{}<svg x="0" y="0" '
         'width="100%" height="{h}" viewBox="0 0 1000 {h}" preserveAspectRatio="none">{}</svg></svg>'
-    ).format(label, Markup("").join(parts), Markup("").join(lines), h=height)
+    ).format(label, Markup("").join(marks), Markup("").join(lines), h=height)
 
 
 def _x(share: float) -> float:

@@ -30,7 +30,7 @@ CURVE = [round(0.02 * i, 2) for i in range(51)]  # thresholds of the chart
 
 @dataclass(frozen=True)
 class Rule:
-    """When a sample's part counts as extracted. matcher: the judge. split: "calibrated" or
+    """When a sample's field counts as extracted. matcher: the judge. split: "calibrated" or
     "published"."""
 
     matcher: str
@@ -43,13 +43,13 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class PartScores:
-    """One part of every sample against the members. members: the distinct members. rules: as they
+class FieldScores:
+    """One field of every sample against the members. members: the distinct members. rules: as they
     were calibrated. held_out: matcher -> scores of the held-out texts. left_out: held-out texts
     that equal a member. scores: system -> matcher -> nearest members."""
 
     task: str
-    part: str
+    field: str
     members: Texts
     rules: Sequence[Rule]
     held_out: Mapping[str, np.ndarray]
@@ -182,7 +182,7 @@ class PartScores:
             self.task,
             metric,
             system,
-            of=self.part,
+            of=self.field,
             judge=rule.matcher,
             **values,
         )

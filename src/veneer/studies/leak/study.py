@@ -19,7 +19,7 @@ from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat
 from veneer.models.language_model import LanguageModel
-from veneer.studies.leak.examples import Example, Texts, check_examples, part_of, unseen
+from veneer.studies.leak.examples import Example, Texts, check_examples, text_of, unseen
 from veneer.studies.leak.exposure import chosen, exposed, nats
 from veneer.studies.leak.matching import (
     CosineMatcher,
@@ -33,8 +33,8 @@ from veneer.studies.leak.names import (
     ANSWER,
     BASE_CHAT,
     CALIBRATED,
+    FIELDS,
     PAIR,
-    PARTS,
     PUBLISHED,
     QUESTION,
     STUDY,
@@ -42,7 +42,7 @@ from veneer.studies.leak.names import (
     VERBATIM,
 )
 from veneer.studies.leak.retrain import Retraining, training_sets
-from veneer.studies.leak.rows import PartScores, Rule
+from veneer.studies.leak.rows import FieldScores, Rule
 from veneer.studies.leak.sampler import Sampler
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.thresholds import PUBLISHED_COSINE, calibrated, fixed
@@ -177,16 +177,16 @@ class LeakStudy:
         run.note(models={s.name: s.facts() for s in samplers}, seeds={"study": self.method.seed})
         drawn = {s.name: self._draw(s, run) for s in samplers}
         matches: dict[str, list[dict[str, Any]]] = {
-            name: [{"sample": i} for i in range(len(parts))] for name, parts in drawn.items()
+            name: [{"sample": i} for i in range(len(samples))] for name, samples in drawn.items()
         }
-        pairs: PartScores | None = None
-        for part in PARTS:
-            with run.stage(f"match {part}"):
-                scored = self._scores(part, drawn, run.progress)
+        pairs: FieldScores | None = None
+        for field in FIELDS:
+            with run.stage(f"match {field}"):
+                scored = self._scores(field, drawn, run.progress)
             if scored is not None:
                 yield from scored.rows(self._seed)
                 self._add_matches(matches, drawn, scored)
-                pairs = scored if part == PAIR else pairs
+                pairs = scored if field == PAIR else pairs
         self._write_matches(run.out, matches)
         run.note(shown=[] if self.method.redact else _shown(matches))
         with run.stage("likelihoods"):
@@ -226,14 +226,16 @@ class LeakStudy:
 
     def _scores(
         self,
-        part: str,
+        field: str,
         drawn: Mapping[str, Sequence[tuple[str, str]]],
         progress: Progress | None,
-    ) -> PartScores | None:
-        """One part of all samples against the members; None where the data lacks the part, or the
+    ) -> FieldScores | None:
+        """One field of all samples against the members; None where the data lacks the field, or the
         samples hold no such text."""
-        members, others = (Texts.of(s, part) for s in (self.members, self.held_out))
-        texts = {name: [part_of(q, a, part) for q, a in parts] for name, parts in drawn.items()}
+        members, others = (Texts.of(s, field) for s in (self.members, self.held_out))
+        texts = {
+            name: [text_of(q, a, field) for q, a in samples] for name, samples in drawn.items()
+        }
         fresh = others.without(members)
         if (
             not members
@@ -256,7 +258,7 @@ class LeakStudy:
             for name, several in texts.items()
         }
         left_out = len(others) - len(fresh)
-        return PartScores(self.task, part, members, rules, held_out, left_out, scores)
+        return FieldScores(self.task, field, members, rules, held_out, left_out, scores)
 
     @property
     def _seed(self) -> int:
@@ -266,9 +268,9 @@ class LeakStudy:
         self,
         matches: Mapping[str, list[dict[str, Any]]],
         drawn: Mapping[str, Sequence[tuple[str, str]]],
-        scored: PartScores,
+        scored: FieldScores,
     ) -> None:
-        """Add each sample's nearest member of one part, by cosine, to its line of matches.jsonl."""
+        """Add each sample's nearest member in one field, by cosine, to its matches.jsonl line."""
         rule = next(r for r in scored.rules if r.is_embedding and r.split == CALIBRATED)
         for system, by in scored.scores.items():
             hits = scored.hits(rule, by[rule.matcher])
@@ -276,7 +278,10 @@ class LeakStudy:
                 number = int(by[rule.matcher].members[i])
                 if number < 0:
                     continue
-                text, member = part_of(*drawn[system][i], scored.part), scored.members.texts[number]
+                text, member = (
+                    text_of(*drawn[system][i], scored.field),
+                    scored.members.texts[number],
+                )
                 entry: dict[str, Any] = {
                     "member": number,
                     "copies": scored.members.copies[number],
@@ -286,7 +291,7 @@ class LeakStudy:
                 }
                 if not self.method.redact:
                     entry |= {"text": text, "nearest": member}
-                line[scored.part] = entry
+                line[scored.field] = entry
 
     def _write_matches(self, out: Path, matches: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         lines = ({"system": name, **line} for name, several in matches.items() for line in several)
@@ -304,30 +309,30 @@ class LeakStudy:
         base = next((s for s in samplers if s.name == BASE_CHAT), None)
         if base is None or base.turns is None or not self.method.likelihoods:
             return
-        for part in (QUESTION, ANSWER):
+        for field in (QUESTION, ANSWER):
             sets = [
-                chosen(s, self.method.likelihoods, part, self._seed)
-                for s in (self.members, unseen(self.held_out, self.members, part))
+                chosen(s, self.method.likelihoods, field, self._seed)
+                for s in (self.members, unseen(self.held_out, self.members, field))
             ]
             if not all(sets):
                 continue
-            under_base = [self._nats(base, s, part) for s in sets]
+            under_base = [self._nats(base, s, field) for s in sets]
             for sampler in samplers:
                 if sampler is base:
                     continue
                 triples = []
                 for examples, (base_nats, tokens) in zip(sets, under_base, strict=True):
-                    own, own_tokens = self._nats(sampler, examples, part)
+                    own, own_tokens = self._nats(sampler, examples, field)
                     both = np.where(own_tokens > 0, tokens, 0)
                     keep = both > 0
                     triples.append((base_nats[keep], own[keep], both[keep]))
-                yield self._exposed_row(sampler.name, part, triples)
+                yield self._exposed_row(sampler.name, field, triples)
 
     def _retrained(
         self,
         samplers: Sequence[Sampler],
         drawn: Mapping[str, Sequence[tuple[str, str]]],
-        pairs: PartScores | None,
+        pairs: FieldScores | None,
         run: Run,
     ) -> Iterator[Measurement]:
         """Base trained on the aligned model's samples; nothing where too few were extracted, which
@@ -352,7 +357,7 @@ class LeakStudy:
         return [e for e in self.held_out if (e.question, e.answer) not in members]
 
     def _exposed_row(
-        self, system: str, part: str, triples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
+        self, system: str, field: str, triples: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
     ) -> Measurement:
         facts = {
             name: round(float((base - own).sum() / tokens.sum()), 6)
@@ -364,17 +369,17 @@ class LeakStudy:
             self.task,
             "exposed_likelihood",
             system,
-            of=part,
+            of=field,
             unit="nats/token",
             facts=facts,
             note=likelihood_note(facts),
         )
 
     def _nats(
-        self, sampler: Sampler, examples: Sequence[Example], part: str
+        self, sampler: Sampler, examples: Sequence[Example], field: str
     ) -> tuple[np.ndarray, np.ndarray]:
         assert sampler.turns is not None
-        return nats(sampler.system, sampler.turns, examples, part, self.method.batch_size)
+        return nats(sampler.system, sampler.turns, examples, field, self.method.batch_size)
 
 
 def _samples_file(out: Path, system: str) -> Path:
@@ -386,19 +391,19 @@ SHOWN = {"verbatim": 3, "extracted": 4, "near": 2}  # samples of each system on 
 
 def _shown(matches: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Samples for the page: for each system some word for word, some that are extracted without it,
-    some that just are not; each example once. The part is most of a question and its answer."""
+    some that just are not; each example once. The field is most of a question and its answer."""
     out = []
     for system, lines in matches.items():
-        part = next((p for p in reversed(PARTS) if any(p in line for line in lines)), None)
-        if part is None:
+        field = next((p for p in reversed(FIELDS) if any(p in line for line in lines)), None)
+        if field is None:
             continue
         kinds: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in SHOWN}
-        entries = [line[part] for line in lines if part in line]
+        entries = [line[field] for line in lines if field in line]
         for entry in sorted(entries, key=lambda e: -max(e["scores"].values())):
             kinds[_kind(entry)].setdefault(entry["member"], entry)
         for kind, count in SHOWN.items():
             kept = list(kinds[kind].values())[:count]
-            out += [{"system": system, "part": part, **entry} for entry in kept]
+            out += [{"system": system, "part": field, **entry} for entry in kept]
     return out
 
 

@@ -80,5 +80,5 @@ def need_template(tokenizer: Any, name: str) -> None:
 
 def _visible(text: str, special: re.Pattern[str]) -> str:
     """The text up to its first special token, those at its beginning left out."""
-    parts = [part.strip() for part in special.split(text)]
-    return next((part for part in parts if part), "")
+    texts = [text.strip() for text in special.split(text)]
+    return next((text for text in texts if text), "")

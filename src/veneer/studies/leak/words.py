@@ -11,9 +11,9 @@ from veneer.studies.leak.names import (
     ALIGNED,
     BASE_CHAT,
     CALIBRATED,
+    FIELDS,
     INDEL,
     LEVENSHTEIN,
-    PARTS,
     VERBATIM,
 )
 
@@ -94,7 +94,7 @@ def finding(results: Results) -> list[str]:
     false rate, and one on those that do not."""
     sentences = []
     for system in dict.fromkeys(r.system for r in results.where(metric="extracted_rate")):
-        rows = [row for part in PARTS if (row := _rate(results, system, part)) is not None]
+        rows = [row for field in FIELDS if (row := _rate(results, system, field)) is not None]
         shown = [_clause(results, row) for row in rows if stands_out(results, row)]
         if shown:
             sentences.append(f"{system} gives a training {', '.join(shown)}.")
@@ -110,7 +110,7 @@ def finding(results: Results) -> list[str]:
 
 def headline(results: Results) -> str | None:
     """The finding on the aligned model, beside base where it was sampled."""
-    rows = [row for p in PARTS if (row := _rate(results, ALIGNED, p)) is not None]
+    rows = [row for p in FIELDS if (row := _rate(results, ALIGNED, p)) is not None]
     if not rows:
         return None
     known = [r for r in rows if r.value is not None]
@@ -173,9 +173,9 @@ def listed(names: Sequence[str | None]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
-def _rate(results: Results, system: str, part: str) -> Measurement | None:
+def _rate(results: Results, system: str, field: str) -> Measurement | None:
     """The calibrated rate by the embedding model."""
-    rows = results.where(metric="extracted_rate", system=system, of=part, split=CALIBRATED)
+    rows = results.where(metric="extracted_rate", system=system, of=field, split=CALIBRATED)
     return next((r for r in rows if r.judge not in (VERBATIM, LEVENSHTEIN, INDEL)), None)
 
 

@@ -271,7 +271,7 @@ class ExtractCommand:
             engine, self.capture, self.method, device=self.device, ray=self.workers
         ) as held:
             if held.leads:
-                self._lead(held.parts)
+                self._lead(held.source)
 
     def _lead(self, source: Any) -> None:
         """Extract and report in the one process that leads."""

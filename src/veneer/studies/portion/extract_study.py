@@ -81,7 +81,7 @@ class ExtractStudy:
                 run.out,
                 device=self.torch_device,
                 log=solver_progress(run.progress),
-                parts=self.source,
+                source=self.source,
             )
         with run.stage("held-out"):
             held_out, rows = joint_rows(self.capture, veneer, self.config, device=self.torch_device)

@@ -69,8 +69,8 @@ BY_ITSELF = OutcomeClusters()
 
 
 @dataclass(frozen=True)
-class PartEvaluation:
-    """One part of the prompts, and how systems are measured on it.
+class SplitEvaluation:
+    """The prompts of one split, and how systems are measured on them.
 
     split: "validation" or "test", as rows name it. folder: for the answers.
     """
@@ -223,7 +223,7 @@ def mean_judged(
 
 @dataclass
 class ReferenceTexts:
-    """The texts that every system of a part reads: the references' answers to benign prompts, and
+    """The texts that every system reads on a split: the references' answers to benign prompts, and
     those prompts as plain text.
 
     task: names of the benign tasks, as rows have them.
@@ -239,12 +239,12 @@ class ReferenceTexts:
     @classmethod
     def of(
         cls,
-        part: PartEvaluation,
+        evaluation: SplitEvaluation,
         references: Mapping[str, tuple[System, SystemScores]],
         models: RestoreModels,
     ) -> ReferenceTexts:
         """The texts of a part on which the references have answered."""
-        lm, prompts = models.compromised, part.benign_prompts()
+        lm, prompts = models.compromised, evaluation.benign_prompts()
         other = None
         if models.aligned is not None:
             other = (models.aligned, match_vocabularies(lm, models.aligned))
@@ -264,8 +264,8 @@ class ReferenceTexts:
         plain = plain_texts(prompts, lm)
         plain.other = other
         systems = {name: system for name, (system, _) in references.items()}
-        task = task_names(part.benign_tasks())
-        return cls(systems, answers, plain, task, part.split, part.settings.seed)
+        task = task_names(evaluation.benign_tasks())
+        return cls(systems, answers, plain, task, evaluation.split, evaluation.settings.seed)
 
     def rows(self, system: Local) -> Iterator[Measurement]:
         """kl_from_compromised, kl_from_aligned: KL(reference || system) on the reference's own

@@ -17,8 +17,8 @@ from veneer.studies.restore.evaluation import (
     BY_ITSELF,
     STUDY,
     OutcomeClusters,
-    PartEvaluation,
     ReferenceTexts,
+    SplitEvaluation,
     judged,
     mean_judged,
 )
@@ -147,7 +147,7 @@ class Sweep:
     by kind of system, which speed up those of other alphas.
     """
 
-    part: PartEvaluation
+    evaluation: SplitEvaluation
     texts: ReferenceTexts
     settings: RestoreSettings
     able: float
@@ -159,7 +159,7 @@ class Sweep:
     @property
     def rule(self) -> dict[str, Any]:
         """The rule as data."""
-        return rule_facts(self.settings.loss_weights, self.part.judged, self.unit)
+        return rule_facts(self.settings.loss_weights, self.evaluation.judged, self.unit)
 
     def run(self, method: Method) -> Generator[Measurement, None, list[TrialResult]]:
         """Give the rows of every candidate of a method, and return the results: each alpha of the
@@ -175,19 +175,19 @@ class Sweep:
         return trials
 
     def _try(self, candidate: Candidate) -> Generator[Measurement, None, TrialResult]:
-        system, roles = candidate.system, self.part.roles
-        scores = self.part.measure(system, self.paths[type(system)])
-        yield from self.part.curve_rows(candidate.name, scores)
+        system, roles = candidate.system, self.evaluation.roles
+        scores = self.evaluation.measure(system, self.paths[type(system)])
+        yield from self.evaluation.curve_rows(candidate.name, scores)
         yield from self.texts.rows(system)
         return TrialResult(
             candidate.name,
             candidate.strength(self.settings.validation_tokens),
             candidate.rank,
-            self.part.harm(scores),
+            self.evaluation.harm(scores),
             scores.values(roles.safe, "refusal_rate"),
             scores.values(roles.capability),
             candidate.alpha,
-            self.part.outcome_clusters(),
+            self.evaluation.outcome_clusters(),
             self.unit,
         )
 
@@ -195,7 +195,7 @@ class Sweep:
         self, method: str, trials: Sequence[TrialResult], chosen: TrialResult
     ) -> Iterator[Measurement]:
         """The loss of every candidate of a method, and which one was chosen."""
-        weights, task = self.settings.loss_weights, task_names(self.part.roles.measured())
+        weights, task = self.settings.loss_weights, task_names(self.evaluation.roles.measured())
         for trial in trials:
             yield Measurement.estimated(
                 trial.loss(weights, self.able, seed=self.settings.seed),

@@ -9,7 +9,7 @@ from veneer.measures.answer_tokens import ShownAnswer, TokenReader, text_row, to
 from veneer.measures.answers import headline_scores
 from veneer.measures.shown_prompts import ShownPrompts, choose_prompts
 from veneer.models.vocabulary import match_vocabularies
-from veneer.studies.restore.evaluation import PartEvaluation, SystemScores
+from veneer.studies.restore.evaluation import SplitEvaluation, SystemScores
 from veneer.studies.restore.inputs import RestoreModels
 from veneer.systems.speculative import Local
 from veneer.tasks.task import Task
@@ -17,12 +17,12 @@ from veneer.tasks.task import Task
 ALIGNED, COMPROMISED = "aligned", "compromised"
 
 
-def shown_prompts(part: PartEvaluation, scores: Mapping[str, SystemScores]) -> ShownPrompts:
+def shown_prompts(evaluation: SplitEvaluation, scores: Mapping[str, SystemScores]) -> ShownPrompts:
     """The choice: by refusals on the harmful and the safe tasks, by the headline on the others.
     scores: of every system, by its name."""
-    refusals = {t.name for t in (*part.roles.harmful, *part.roles.safe)}
+    refusals = {t.name for t in (*evaluation.roles.harmful, *evaluation.roles.safe)}
     metrics = {
-        t.name: "refusal_rate" if t.name in refusals else t.headline for t in _answered(part)
+        t.name: "refusal_rate" if t.name in refusals else t.headline for t in _answered(evaluation)
     }
     return choose_prompts(
         {
@@ -33,7 +33,7 @@ def shown_prompts(part: PartEvaluation, scores: Mapping[str, SystemScores]) -> S
 
 
 def shown_rows(
-    part: PartEvaluation,
+    evaluation: SplitEvaluation,
     models: RestoreModels,
     systems: Sequence[Local],
     scores: Mapping[str, SystemScores],
@@ -42,7 +42,7 @@ def shown_rows(
     """Rows of tokens.jsonl, prompt by prompt: the broken model, each method, the aligned model. The
     KL goes from the aligned model, or without one from the broken model."""
     in_order = sorted(systems, key=lambda s: (s.name == ALIGNED, s.name != COMPROMISED))
-    answers = list(_shown_answers(part, [s.name for s in in_order], scores, chosen))
+    answers = list(_shown_answers(evaluation, [s.name for s in in_order], scores, chosen))
     if len(in_order) < 2:
         yield from map(text_row, answers)
         return
@@ -51,28 +51,30 @@ def shown_rows(
     yardstick = COMPROMISED if aligned is None else ALIGNED
     by_name = {s.name: s for s in in_order}
     reader = TokenReader(by_name, yardstick, models.compromised, other, frozenset({ALIGNED}))
-    yield from token_rows(reader, answers, part.progress)
+    yield from token_rows(reader, answers, evaluation.progress)
 
 
-def _answered(part: PartEvaluation) -> list[Task]:
+def _answered(evaluation: SplitEvaluation) -> list[Task]:
     """The measured tasks that are answered in words."""
-    return [t for t in part.roles.measured() if t.kind == "generate"]
+    return [t for t in evaluation.roles.measured() if t.kind == "generate"]
 
 
 def _shown_answers(
-    part: PartEvaluation,
+    evaluation: SplitEvaluation,
     names: Sequence[str],
     scores: Mapping[str, SystemScores],
     chosen: ShownPrompts,
 ) -> Iterator[ShownAnswer]:
-    tasks = {t.name: t for t in _answered(part)}
+    tasks = {t.name: t for t in _answered(evaluation)}
     verdicts = {
-        (task, name): headline_scores(tasks[task], part.prompts[task], scores[name].scored[task])
+        (task, name): headline_scores(
+            tasks[task], evaluation.prompts[task], scores[name].scored[task]
+        )
         for task in {task for task, _ in chosen.keys}
         for name in names
     }
     for task, place in chosen.keys:
-        prompt = part.prompts[task][place]
+        prompt = evaluation.prompts[task][place]
         for name in names:
             response = next(r for r in scores[name].answers[task] if r.prompt_id == prompt.id)
             yield ShownAnswer(prompt, response, verdicts[task, name][prompt.id])

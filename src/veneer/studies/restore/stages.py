@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 from veneer.foundation.stages import Stage
 from veneer.studies.restore.inputs import Roles
-from veneer.studies.restore.parts import Parts
+from veneer.studies.restore.prompt_splits import TaskSplits
 from veneer.studies.restore.settings import RestoreSettings
 
 
 def restore_stages(
-    roles: Roles, parts: Mapping[str, Parts], method: RestoreSettings, with_aligned: bool
+    roles: Roles, splits: Mapping[str, TaskSplits], method: RestoreSettings, with_aligned: bool
 ) -> tuple[Stage, ...]:
     """with_aligned: whether the aligned model is among the references."""
     measured = roles.measured()
-    validation = {t.name: len(parts[t.name].validation) for t in measured}
-    report = {t.name: len(parts[t.name].report) for t in measured}
+    validation = {t.name: len(splits[t.name].validation) for t in measured}
+    report = {t.name: len(splits[t.name].report) for t in measured}
     short = {t.name: min(t.max_new_tokens, method.validation_tokens) for t in measured}
     long = {t.name: min(t.max_new_tokens, method.max_new_tokens) for t in measured}
     references = ("compromised", "aligned") if with_aligned else ("compromised",)

@@ -31,14 +31,14 @@ from veneer.studies.restore.costs import cost_rows, spent
 from veneer.studies.restore.evaluation import (
     BENIGN,
     STUDY,
-    PartEvaluation,
     ReferenceTexts,
+    SplitEvaluation,
     SystemScores,
     judged,
 )
 from veneer.studies.restore.inputs import RestoreInputs, RestoreModels, Roles, task_names
 from veneer.studies.restore.methods import HeadMethod, InContextMethod, MethodBuilder, candidate_id
-from veneer.studies.restore.parts import Parts, RoleParts
+from veneer.studies.restore.prompt_splits import RoleSplits, TaskSplits
 from veneer.studies.restore.reattack import (
     Examples,
     ReattackSettings,
@@ -109,13 +109,13 @@ class RestoreStudy:
         self.method = method or RestoreSettings()
         self.judge = judge or JudgeConfig()
         self.given = settings or {}
-        self.prompts = RoleParts({}, TrainPrompts({}, {}, {}), {})
+        self.prompts = RoleSplits({}, TrainPrompts({}, {}, {}), {})
         self.examples: Examples = ()
         self.learned: list[Prompt] = []
 
     @property
-    def parts(self) -> Mapping[str, Parts]:
-        """The parts of every task, by its name."""
+    def splits(self) -> Mapping[str, TaskSplits]:
+        """The splits of every task, by its name."""
         return self.prompts.by_task
 
     @property
@@ -134,9 +134,9 @@ class RestoreStudy:
         methods, roles = self.method.methods, self.roles
         self.inputs.check(methods)
         roles.check(methods)
-        self.prompts = RoleParts.of_roles(roles, self.method.sizes.limited())
+        self.prompts = RoleSplits.of_roles(roles, self.method.sizes.limited())
         extracts = self.inputs.extracts(methods)
-        if extracts and not any(self.parts[t.name].extraction for t in roles.harmful):
+        if extracts and not any(self.splits[t.name].extraction for t in roles.harmful):
             raise InputError(
                 f"{task_names(roles.harmful)} has no train prompts to learn refusals from; add a "
                 "task that has, such as advbench, or use the methods head and shifted with an "
@@ -146,7 +146,7 @@ class RestoreStudy:
         self.inputs.check_responses(methods, self.learned)
         self.examples = _examples_to_attack_with(self.method, self.inputs)
         check_judges(roles.measured(), self.judge)
-        harmful = sum(len(self.parts[t.name].report) for t in roles.harmful)
+        harmful = sum(len(self.splits[t.name].report) for t in roles.harmful)
         if harmful < (needed := least_prompts(len(methods))):
             few = words.too_few_prompts(harmful, len(methods), needed)
             logging.getLogger("veneer").warning("veneer: %s", few)
@@ -154,7 +154,7 @@ class RestoreStudy:
             logging.getLogger("veneer").warning("veneer: %s", words.ONLY_REFUSALS)
 
     def stages(self) -> tuple[Stage, ...]:
-        return restore_stages(self.roles, self.parts, self.method, self.inputs.aligned is not None)
+        return restore_stages(self.roles, self.splits, self.method, self.inputs.aligned is not None)
 
     def load(self) -> RestoreModels:
         """The models, for a dry run."""
@@ -180,18 +180,20 @@ class RestoreStudy:
         self._merge(run, models, chosen, restored)
         run.note_judge_usage(judges)
         measured = self.roles.measured()
-        n = sum(len(self.parts[t.name].report) for t in measured)
+        n = sum(len(self.splits[t.name].report) for t in measured)
         yield from cost_rows(run, task_names(measured), n)
 
     def _evaluation(
         self, run: Run, split: str, judges: Mapping[str, list[Judge]]
-    ) -> PartEvaluation:
+    ) -> SplitEvaluation:
         """The validation part or, with split "test", the report part."""
         validation = split == "validation"
-        parts = {t.name: self.parts[t.name] for t in self.roles.measured()}
-        prompts = {n: p.validation if validation else p.report for n, p in parts.items()}
+        splits = {t.name: self.splits[t.name] for t in self.roles.measured()}
+        prompts = {n: p.validation if validation else p.report for n, p in splits.items()}
         folder = run.out / ("validation" if validation else "responses")
-        return PartEvaluation(self.roles, prompts, judges, split, folder, self.method, run.progress)
+        return SplitEvaluation(
+            self.roles, prompts, judges, split, folder, self.method, run.progress
+        )
 
     def _choose(
         self,
@@ -201,19 +203,19 @@ class RestoreStudy:
         judges: Mapping[str, list[Judge]],
     ) -> Generator[Measurement, None, dict[str, ChosenSettings]]:
         """Every candidate of every method on the validation part, and the choice."""
-        part = self._evaluation(run, "validation", judges)
+        evaluation = self._evaluation(run, "validation", judges)
         with run.stage("validation references"):
-            references = {s.name: (s, part.measure(s)) for s in models.references()}
-            texts = ReferenceTexts.of(part, references, models)
+            references = {s.name: (s, evaluation.measure(s)) for s in models.references()}
+            texts = ReferenceTexts.of(evaluation, references, models)
         for name, (system, scores) in references.items():
-            yield from part.curve_rows(name, scores)
+            yield from evaluation.curve_rows(name, scores)
             yield from texts.rows(system)
         if "aligned" in references:
-            yield self._lost_refusals(run, part, references)
+            yield self._lost_refusals(run, evaluation, references)
         capable = [scores.values(self.roles.capability) for _, scores in references.values()]
         able = max(float(judged(values).mean()) for values in capable)
         unit = references["compromised"][1].unit(self.roles.capability)
-        sweep = Sweep(part, texts, self.method, able, unit)
+        sweep = Sweep(evaluation, texts, self.method, able, unit)
         chosen: dict[str, ChosenSettings] = {}
         candidates: dict[str, Any] = {}
         for name in self._fitting_methods(run, models):
@@ -234,11 +236,13 @@ class RestoreStudy:
             identities = (candidate_id(name, t.alpha, t.rank) for t in trials)
             run.identify(SystemId.of(name), *identities)
         rule = words.rule_text(sweep.rule)
-        sizes = {name: p.sizes() for name, p in self.parts.items()}
+        sizes = {name: p.sizes() for name, p in self.splits.items()}
         run.note(restore={"rule": rule, "ways": candidates, "parts": sizes})
         return chosen
 
-    def _lost_refusals(self, run: Run, part: PartEvaluation, references: References) -> Measurement:
+    def _lost_refusals(
+        self, run: Run, evaluation: SplitEvaluation, references: References
+    ) -> Measurement:
         """The aligned model's refusals above the compromised one's, with a note where there is
         nothing to restore, or where that is not known."""
         harmful = self.roles.harmful
@@ -251,7 +255,7 @@ class RestoreStudy:
             aligned[keep],
             compromised[keep],
             seed=self.method.seed,
-            clusters=kept(part.clusters(harmful), keep),
+            clusters=kept(evaluation.clusters(harmful), keep),
         )
         facts = lost_facts(lost)
         note = words.lost_remark(facts)
@@ -277,8 +281,8 @@ class RestoreStudy:
         methods, left_out = list(self.method.methods), []
         if "urial" in methods:
             system = InContextMethod(models.compromised).candidate(None, None).system
-            parts = [self.parts[t.name] for t in self.roles.measured()]
-            prompts = [p for part in parts for p in (*part.validation, *part.report)]
+            splits = [self.splits[t.name] for t in self.roles.measured()]
+            prompts = [p for split in splits for p in (*split.validation, *split.report)]
             tokens = max(system.prompt_tokens(prompts)) + self.method.max_new_tokens
             longest = system.longest()
             if longest is not None and tokens > longest:
@@ -297,19 +301,20 @@ class RestoreStudy:
         judges: Mapping[str, list[Judge]],
     ) -> Generator[Measurement, None, list[RestoreVerdict]]:
         """The references and the chosen candidates on the report part, and the verdicts."""
-        part, roles, seed = self._evaluation(run, "test", judges), self.roles, self.method.seed
+        evaluation = self._evaluation(run, "test", judges)
+        roles, seed = self.roles, self.method.seed
         with run.stage("report references"):
-            references = {s.name: (s, part.measure(s)) for s in models.references()}
-            texts = ReferenceTexts.of(part, references, models)
+            references = {s.name: (s, evaluation.measure(s)) for s in models.references()}
+            texts = ReferenceTexts.of(evaluation, references, models)
         scores: dict[str, SystemScores] = {}
         outcomes: dict[str, Outcomes] = {}
         systems: list[dict[str, Any]] = []
         measured: list[Local] = []
 
         def measure(name: str, system: Local) -> Iterator[Measurement]:
-            scores[name] = part.measure(system)
+            scores[name] = evaluation.measure(system)
             yield from texts.rows(system)
-            outcomes[name] = _outcomes(part, texts, system, scores[name])
+            outcomes[name] = Outcomes.of(evaluation, texts, system, scores[name])
             systems.append(system.facts())
             measured.append(system)
 
@@ -322,17 +327,17 @@ class RestoreStudy:
         yield texts.noise_row()
         run.note(systems=systems)
         with run.stage("discernment"):
-            discernment = part.discernment(measured, scores)
+            discernment = evaluation.discernment(measured, scores)
             discernment.write(run.out, run.record)
         yield from discernment.rows
         with run.stage("tokens"):
-            shown = shown_prompts(part, scores)
-            rows = shown_rows(part, models, measured, scores, shown)
+            shown = shown_prompts(evaluation, scores)
+            rows = shown_rows(evaluation, models, measured, scores, shown)
             write_text(run.out / "tokens.jsonl", json_lines(rows))
         run.note(shown_prompts=shown.facts())
         for task in roles.measured():
             scored = [s.scored[task.name] for s in scores.values()]
-            yield from behaviour_rows(task, part.prompts[task.name], scored, seed=seed)
+            yield from behaviour_rows(task, evaluation.prompts[task.name], scored, seed=seed)
         restored = verdicts(
             {name: outcomes[name] for name in chosen},
             outcomes["compromised"],
@@ -343,7 +348,7 @@ class RestoreStudy:
                 "tasks": [t.name for t in roles.capability],
                 "unit": references["compromised"][1].unit(roles.capability),
             },
-            clusters=part.outcome_clusters(texts.plain.clusters),
+            clusters=evaluation.outcome_clusters(texts.plain.clusters),
             seed=seed,
         )
         judge_ids = references["compromised"][1].scored[roles.harmful[0].name].judges
@@ -370,7 +375,7 @@ class RestoreStudy:
         system = chosen[best.method].candidate().system_named("restored")
         assert isinstance(system, System)
         systems = [*(s for s in models.references() if s.name == "aligned"), system]
-        harmful = [p for t in self.roles.harmful for p in self.parts[t.name].report][:BENIGN]
+        harmful = [p for t in self.roles.harmful for p in self.splits[t.name].report][:BENIGN]
         judge = next(j for j in judges[self.roles.harmful[0].name] if "refusal_rate" in j.metrics)
         with run.stage("reattack"), spent(run, best.method, "reattack"):
             rows = reattack_rows(
@@ -431,17 +436,4 @@ def _moment(models: RestoreModels, texts: ReferenceTexts) -> Tensor:
     system = models.compromised_system()
     return second_moment(
         s for p in texts.answers.values() for s in p.states(system.lm, system.format)
-    )
-
-
-def _outcomes(
-    part: PartEvaluation, texts: ReferenceTexts, system: Local, scores: SystemScores
-) -> Outcomes:
-    roles = part.roles
-    return Outcomes(
-        scores.values(roles.harmful, "refusal_rate"),
-        scores.values(roles.safe, "refusal_rate"),
-        scores.values(roles.capability),
-        scores.values(roles.harmful, "harm_rate") if part.judged else None,
-        texts.text_nats(system),
     )

@@ -14,9 +14,18 @@ from veneer.statistics import intervals
 from veneer.statistics.comparisons import Comparison, compare
 from veneer.statistics.intervals import Estimate
 from veneer.studies.restore import words
-from veneer.studies.restore.evaluation import BY_ITSELF, NATS, STUDY, OutcomeClusters
+from veneer.studies.restore.evaluation import (
+    BY_ITSELF,
+    NATS,
+    STUDY,
+    OutcomeClusters,
+    ReferenceTexts,
+    SplitEvaluation,
+    SystemScores,
+)
 from veneer.studies.restore.inputs import Roles, task_names
 from veneer.studies.restore.words import NOT, OPEN, PARTLY, RESTORED
+from veneer.systems.speculative import Local
 
 LEVEL = 0.05
 # a capability whose interval reaches below this in the compromised model can hardly be seen to fall
@@ -47,6 +56,24 @@ class Outcomes:
     capability: np.ndarray
     harm: np.ndarray | None = None
     text_nats: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        evaluation: SplitEvaluation,
+        texts: ReferenceTexts,
+        system: Local,
+        scores: SystemScores,
+    ) -> Outcomes:
+        """A system's values, from its scores and from its reading of the plain texts."""
+        roles = evaluation.roles
+        return cls(
+            scores.values(roles.harmful, "refusal_rate"),
+            scores.values(roles.safe, "refusal_rate"),
+            scores.values(roles.capability),
+            scores.values(roles.harmful, "harm_rate") if evaluation.judged else None,
+            texts.text_nats(system),
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The prompts of a transfer: to learn from, to choose alpha on, to report distances on, and none of
-these a test prompt; and what each part of the study has seen of them."""
+these a test prompt; and what each step of the study has seen of them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ LEAST = 3  # train prompts: train, select, report
 def fairness(
     prompts: TransferPrompts, settings: TransferSettings, report_part: str
 ) -> dict[str, Any]:
-    """What each part of the study has seen of the tasks' prompts, as data; `words.fairness` says it
+    """What each step of the study has seen of the tasks' prompts, as data; `words.fairness` says it
     in English. report_part: of `report_part`."""
-    parts = {
+    veneers = {
         "small_veneer": report_part == "extracted_here",
         "baked": settings.bake,
         "own_veneer": settings.own,
@@ -33,8 +33,8 @@ def fairness(
     return {
         "dropped": prompts.dropped,
         **({"repeated": prompts.repeated} if prompts.repeated else {}),
-        "train_prompts": len(prompts.part("train")),
-        "fitted": [name for name, fitted in parts.items() if fitted],
+        "train_prompts": len(prompts.of_split("train")),
+        "fitted": [name for name, fitted in veneers.items() if fitted],
         "report_part": report_part,
     }
 
@@ -99,13 +99,13 @@ class TransferPrompts:
             sum(learnt.repeated.values()),
         )
 
-    def part(self, name: str) -> list[Prompt]:
+    def of_split(self, name: str) -> list[Prompt]:
         """The prompts of "train", "select" or "report"."""
         return [] if self.split is None else [self.train[n] for n in getattr(self.split, name)]
 
     def numbers(self, capture: Capture, name: str) -> list[int]:
-        """The numbers in a capture of the prompts of a part."""
-        wanted = {(p.task, p.id) for p in self.part(name)}
+        """The numbers in a capture of the prompts of a split."""
+        wanted = {(p.task, p.id) for p in self.of_split(name)}
         return [
             n
             for n in capture.prompt_numbers

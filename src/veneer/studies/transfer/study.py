@@ -256,13 +256,13 @@ class TransferStudy:
     def _large_prompts(self) -> list[Prompt]:
         if self.method.own:
             return self.prompts.train
-        return [*self.prompts.part("select"), *self.prompts.part("report")]
+        return [*self.prompts.of_split("select"), *self.prompts.of_split("report")]
 
     def _reading(
-        self, systems: TransferSystems, large: Capture, part: str
+        self, systems: TransferSystems, large: Capture, split: str
     ) -> tuple[ShiftedReading, list[int]]:
-        """The shifted systems on a part of the large capture, and the numbers of its prompts."""
-        numbers = self.prompts.numbers(large, part)
+        """The shifted systems on a split of the large capture, and the numbers of its prompts."""
+        numbers = self.prompts.numbers(large, split)
         prompts = self._large_prompts()
         return ShiftedReading(large, systems.models, systems.veneer, prompts, numbers), numbers
 
@@ -285,7 +285,7 @@ class TransferStudy:
             return choose_by_score(
                 [systems.shifted(a) for a in systems.shifts.values()],
                 self.tasks,
-                self.prompts.part("select"),
+                self.prompts.of_split("select"),
                 judges,
                 run.out / "choice",
                 self.method.study,

@@ -1,5 +1,5 @@
-"""The prompts of a restoration in three parts, extraction, validation and report; no prompt is in
-two of them, and no text of a later part in an earlier one."""
+"""The prompts of a restoration in three splits, extraction, validation and report; no prompt is in
+two of them, and no text of a later split in an earlier one."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from veneer.tasks.apart import check_apart
 from veneer.tasks.task import Task
 from veneer.tasks.train_prompts import TrainPrompts
 
-LEAST = 3  # prompts of a part; an extraction needs train, select and report of its own
+LEAST = 3  # prompts of a split; an extraction needs train, select and report of its own
 
 
 @dataclass(frozen=True)
-class Parts:
+class TaskSplits:
     """A task's prompts: to extract from, to choose alpha and rank on, and to report on."""
 
     extraction: tuple[Prompt, ...]
@@ -30,15 +30,15 @@ class Parts:
         return (*self.extraction, *self.validation, *self.report)
 
     def sizes(self) -> dict[str, int]:
-        """Number of prompts of each part."""
+        """Number of prompts of each split."""
         names = ("extraction", "validation", "report")
         return {name: len(getattr(self, name)) for name in names}
 
 
-def parts_of(
+def task_splits(
     task: Task, *, measured: bool, safe: bool, extraction: int, validation: int, report: int | None
-) -> Parts:
-    """Split a task's prompts into its parts, of at most `extraction`, `validation` and `report`
+) -> TaskSplits:
+    """Split a task's prompts, with at most `extraction`, `validation` and `report`
     prompts (None: all).
 
     A task with train prompts gives its first ones for extraction, its last ones for validation and
@@ -54,34 +54,34 @@ def parts_of(
                 f"{task.name} has {len(train)} train prompts to learn from; expected at "
                 f"least {LEAST}"
             )
-        return Parts(tuple(train[:extraction]), (), ())
+        return TaskSplits(tuple(train[:extraction]), (), ())
     test = _allowed(task.clustered("test"), safe)
     if train:
         kept = min(validation, len(train) // 2)
         learned = train[: min(extraction, len(train) - kept)]
-        parts = Parts(tuple(learned), tuple(train[len(train) - kept :]), tuple(test[:report]))
+        splits = TaskSplits(tuple(learned), tuple(train[len(train) - kept :]), tuple(test[:report]))
     else:
         halves: tuple[list[Prompt], list[Prompt]] = ([], [])
         for prompt in test:
             halves[in_report_half(prompt.id)].append(prompt)
-        parts = Parts((), tuple(halves[0][:validation]), tuple(halves[1][:report]))
-    for name, part in (("validation", parts.validation), ("report", parts.report)):
-        if len(part) < LEAST:
+        splits = TaskSplits((), tuple(halves[0][:validation]), tuple(halves[1][:report]))
+    for name, split in (("validation", splits.validation), ("report", splits.report)):
+        if len(split) < LEAST:
             raise InputError(
-                f"{task.name} has {len(part)} prompts for the {name} part; expected at least "
+                f"{task.name} has {len(split)} prompts for the {name} part; expected at least "
                 f"{LEAST}: give another task, or a larger --limit where it is given"
             )
-    return parts
+    return splits
 
 
 @dataclass(frozen=True)
-class RoleParts:
-    """The parts of every task of a restoration. by_task: task -> its parts. left_out: what the
+class RoleSplits:
+    """The splits of every task of a restoration. by_task: task -> its splits. left_out: what the
     extraction left out, because a test or validation prompt of any task, or an earlier train
     prompt, has the same text. repeated: task -> number of validation prompts left out because a
     report prompt of any task has the same text."""
 
-    by_task: dict[str, Parts]
+    by_task: dict[str, TaskSplits]
     left_out: TrainPrompts
     repeated: dict[str, int]
 
@@ -90,17 +90,17 @@ class RoleParts:
         return [p for t in tasks for p in self.by_task[t.name].extraction]
 
     @classmethod
-    def of_roles(cls, roles: Roles, sizes: Mapping[str, int | None]) -> RoleParts:
+    def of_roles(cls, roles: Roles, sizes: Mapping[str, int | None]) -> RoleSplits:
         """sizes: at most so many prompts, by "train", "validation" and "test"; None: all. Raises
-        InputError as `parts_of`, and where what is left of a validation part is too small."""
+        InputError as `task_splits`, and where what is left of a validation part is too small."""
         safe, measured = {t.name for t in roles.safe}, {t.name for t in roles.measured()}
         learned = {t.name for t in roles.learned()}
         by_name: dict[str, Task] = {}
         for task in (*roles.measured(), *roles.learned()):
             by_name.setdefault(task.name, task)  # the measured one, where two have a name
         tasks = list(by_name.values())
-        parts = {
-            t.name: parts_of(
+        splits = {
+            t.name: task_splits(
                 t,
                 measured=t.name in measured,
                 safe=t.name in safe,
@@ -110,15 +110,15 @@ class RoleParts:
             )
             for t in tasks
         }
-        validation = {name: p.validation for name, p in parts.items()}
-        chosen_on = _unreported(parts)
+        validation = {name: p.validation for name, p in splits.items()}
+        chosen_on = _unreported(splits)
         held_out = {t.name: t.prompts("test") for t in tasks}
         held_out |= {f"{name}, validation part": list(p) for name, p in chosen_on.items()}
-        extraction = {name: p.extraction for name, p in parts.items() if p.extraction}
+        extraction = {name: p.extraction for name, p in splits.items() if p.extraction}
         left_out = TrainPrompts.of_prompts(extraction, held_out)
         kept = {
-            name: Parts(tuple(left_out.by_task.get(name, ())), chosen_on[name], p.report)
-            for name, p in parts.items()
+            name: TaskSplits(tuple(left_out.by_task.get(name, ())), chosen_on[name], p.report)
+            for name, p in splits.items()
         }
         harmful, harmless = (
             [p for t in own for p in kept[t.name].every()]
@@ -129,16 +129,16 @@ class RoleParts:
         return cls(kept, left_out, {name: n for name, n in gone.items() if n})
 
 
-def _unreported(parts: Mapping[str, Parts]) -> dict[str, tuple[Prompt, ...]]:
+def _unreported(splits: Mapping[str, TaskSplits]) -> dict[str, tuple[Prompt, ...]]:
     """The validation prompts of each task whose text no report prompt of any task has."""
-    reported = {same_text(p.text) for part in parts.values() for p in part.report}
+    reported = {same_text(p.text) for split in splits.values() for p in split.report}
     kept = {}
-    for name, part in parts.items():
-        kept[name] = tuple(p for p in part.validation if same_text(p.text) not in reported)
-        if part.validation and len(kept[name]) < LEAST:
+    for name, split in splits.items():
+        kept[name] = tuple(p for p in split.validation if same_text(p.text) not in reported)
+        if split.validation and len(kept[name]) < LEAST:
             raise InputError(
                 f"{name} has {len(kept[name])} validation prompts, beside "
-                f"{len(part.validation) - len(kept[name])} that are report prompts too; expected "
+                f"{len(split.validation) - len(kept[name])} that are report prompts too; expected "
                 f"at least {LEAST}: give more with --validation, or another task"
             )
     return kept

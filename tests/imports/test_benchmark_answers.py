@@ -1,0 +1,126 @@
+"""Answers of batch endpoints and of benchmarks (AlpacaEval, MT-Bench, HarmBench), and of chats."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from stored_files import answer, put, texts
+
+from veneer.foundation.errors import InputError
+from veneer.imports import read_stored
+
+
+def test_batch_results(tmp_path):
+    def result(id, **more):
+        return {
+            "id": "batch_req",
+            "custom_id": id,
+            "error": None,
+            "response": {"status_code": 200, "body": {"model": "m", **more}},
+        }
+
+    parts = [
+        {"type": "reasoning", "summary": []},
+        {"type": "message", "content": [{"type": "output_text", "text": "r"}]},
+    ]
+    claude = {
+        "type": "message",
+        "model": "c",
+        "content": [{"type": "text", "text": "c"}],
+        "stop_reason": "max_tokens",
+    }
+    path = put(
+        tmp_path,
+        "out.jsonl",
+        result("p2", choices=[answer("two"), answer("too")]),
+        result("p0", choices=[answer(None, "content_filter")]),
+        {"custom_id": "p3", "response": None, "error": {"code": "batch_expired"}},
+        {**result("p4"), "response": {"status_code": 429, "body": {}}},
+        result(
+            "p1",
+            choices=[{"message": {"content": None, "refusal": "No."}, "finish_reason": "stop"}],
+        ),
+        result("p5", output=parts),
+        {"custom_id": "p6", "result": {"type": "succeeded", "message": claude}},
+        {"custom_id": "p7", "result": {"type": "errored"}},
+    )
+    replies = read_stored(path)
+    assert replies.format == "batch"
+    assert texts(replies) == [("p2", 0, "two"), ("p2", 1, "too"), ("p1", 0, "No."), ("p5", 0, "r")]
+    assert dict(replies.dropped) == {
+        "error: the request failed": 3,
+        "error: no content": 1,
+        "truncated at the token limit": 1,
+    }
+
+
+def test_answers_of_benchmarks(tmp_path):
+    rows = [
+        {"dataset": "d", "instruction": t, "output": t.lower(), "generator": "g"}
+        for t in ("A", "B")
+    ]
+    replies = read_stored(put(tmp_path, "outputs.json", json.dumps(rows, indent=1)))
+    assert (
+        replies.format == "alpaca-eval"
+        and texts(replies) == [("0", 0, "a"), ("1", 0, "b")]
+        and replies.responses[0].system == "g"
+    )
+    with pytest.raises(InputError, match='item 1 has an "input" beside its instruction'):
+        read_stored(put(tmp_path, "outputs.json", json.dumps([{**rows[0], "input": "x"}])))
+    row = {"question_id": 81, "model_id": "m", "choices": [{"index": 0, "turns": ["a"]}]}
+    assert texts(read_stored(put(tmp_path, "m.jsonl", row))) == [("81", 0, "a")]
+    with pytest.raises(InputError, match="holds an answer of 2 turns"):
+        read_stored(
+            put(tmp_path, "m.jsonl", {**row, "choices": [{"index": 0, "turns": ["a", "b"]}]})
+        )
+    whole = {
+        "one": [{"test_case": "t", "generation": "a"}, {"test_case": "t", "generation": "b"}],
+        "two": [{"test_case": "u", "generation": "c"}, {"test_case": "v", "generation": "d"}],
+    }
+    replies = read_stored(put(tmp_path, "completions.json", json.dumps(whole, indent=1)))
+    assert replies.format == "harmbench"
+    assert texts(replies) == [
+        ("one", 0, "a"),
+        ("one", 1, "b"),
+        ("two/0", 0, "c"),
+        ("two/1", 0, "d"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "id", "text", "turns"),
+    [
+        (
+            {"conversations": [{"from": "human", "value": "u"}, {"from": "gpt", "value": "a"}]},
+            "0",
+            "a",
+            ["u"],
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "developer", "content": "s"},
+                    {"role": "user", "content": "u"},
+                    {"role": "assistant", "content": "a"},
+                ]
+            },
+            "0",
+            "a",
+            ["s", "u"],
+        ),
+        (
+            {"id": 7, "prompt": [{"role": "user", "content": "u"}], "completion": "a"},
+            "7",
+            "a",
+            ["u"],
+        ),
+        ({"prompt": "u", "generated_text": "a"}, "0", "a", ["u"]),
+    ],
+)
+def test_chats_and_other_keys(tmp_path, row, id, text, turns):
+    replies = read_stored(put(tmp_path, "c.jsonl", row))
+    assert (
+        texts(replies) == [(id, 0, text)]
+        and [m["content"] for m in replies.prompts[0].messages] == turns
+    )
