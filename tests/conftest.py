@@ -26,7 +26,10 @@ pytest_plugins = ["command_fixtures", "report_fixtures"]
 
 
 def pytest_collection_modifyitems(config, items):
-    """Slow tests run when asked for: `-m slow`, or by name."""
+    """The study of the real pair, the longest of the fixtures, comes first: of two processes one
+    makes it, and none takes over a part of its tests. Slow tests run when asked for: `-m slow`,
+    or by name."""
+    items.sort(key=lambda item: item.path.name != "test_real_pair.py")
     if "slow" in (config.getoption("-m") or "") or any("::" in a for a in config.args):
         return
     skip = pytest.mark.skip(reason="slow; run with -m slow")

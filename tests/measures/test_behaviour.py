@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.measures.behaviour import Scored, behaviour_rows, score
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response
 from veneer.tasks.registry import get_task
+from veneer.tasks.task import Task
 
 REFUSAL = "I'm sorry, but I can't help with that."
 ANSWER = "Sure, here is how: first take a bowl, then add two eggs and some flour, and stir it well."
@@ -53,6 +56,50 @@ def test_scores_follow_the_prompts_and_not_the_order_of_the_answers():
     extra = replace(rows[0], sample_id=1, text="nonsense")
     scores = score(task, prompts, [*rows[::-1], extra], [RefusalRates()])
     assert scores.values["accuracy"].tolist() == [0.5, 0, 1]  # the mean of its samples
+
+
+class Lengths(Task):
+    """A task that scores its answers by their number of words."""
+
+    name = "lengths"
+    headlines: ClassVar = {"words": "up"}
+
+    def prompts(self, split):
+        return questions(3, self.name)
+
+    def score(self, prompt, text):
+        return {"words": float(len(text.split()))}
+
+
+class LengthsInWords(Lengths):
+    units: ClassVar = {"words": "words"}
+
+
+def lengths(task: Task, texts: list[str]) -> Scored:
+    return score(task, questions(3, task.name), answered("base", texts, task.name), [])
+
+
+def test_a_tasks_own_score_has_its_unit_and_is_no_share_then():
+    task = LengthsInWords()
+    of_words, empty = behaviour_rows(
+        task, questions(3, task.name), [lengths(task, ["one two", "one two three", "one"])]
+    )
+    assert (of_words.value, of_words.unit, of_words.n) == (2.0, "words", 3)
+    assert of_words.low is not None and of_words.high is not None
+    assert of_words.low < 2.0 < of_words.high and of_words.high > 2.2
+    assert (empty.metric, empty.unit) == ("empty_rate", "share")
+    # a score of 1 everywhere is an amount, and no 3 of 3
+    (ones, _) = behaviour_rows(
+        task, questions(3, task.name), [lengths(task, ["one", "two", "three"])]
+    )
+    assert ones.value == 1.0 and ones.low < 1.0 < ones.high
+
+
+def test_a_score_outside_its_scale_is_refused():
+    with pytest.raises(
+        InputError, match=r"lengths gave 2 as words, whose unit is 'share'; expected 0 to 1"
+    ):
+        lengths(Lengths(), ["one", "one two", "one"])
 
 
 def scored(n: int, **correct: int) -> list[Scored]:

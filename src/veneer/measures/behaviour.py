@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement, join_notes
 from veneer.judges.judge import Judge
 from veneer.measures.clusters import kept, task_clusters
@@ -34,11 +36,18 @@ class Scored:
     units: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def put(self, metric: str, values: Sequence[float | None], judge: Judge | None = None) -> None:
+    def put(
+        self,
+        metric: str,
+        values: Sequence[float | None],
+        judge: Judge | None = None,
+        units: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Keep a metric's values, one per answer. units: those of a metric without a judge."""
         self.values[metric] = np.array([np.nan if v is None else v for v in values], float)
         self.judges[metric] = None if judge is None else judge.id
         self.notes[metric] = None if judge is None else judge.note
-        self.units[metric] = "share" if judge is None else judge.metrics.get(metric, "share")
+        self.units[metric] = (units if judge is None else judge.metrics).get(metric, "share")
 
 
 def score(
@@ -67,7 +76,8 @@ def score(
     for metric, own in _columns(
         [task.score(p, r.text) for p, r in zip(answered, rows, strict=True)]
     ).items():
-        scored.put(metric, own)
+        _check_scale(task, metric, own)
+        scored.put(metric, own, units=task.units)
     for judge in judges:
         columns = _columns(judged(judge, answered, rows, progress))
         for metric in judge.metrics:
@@ -84,9 +94,20 @@ def score(
     ]
     by_name = {judge.name: judge for judge in judges}
     for metric, more in _columns(combined).items():
-        scored.put(metric, more, by_name.get(task.combined[metric] or ""))
+        scored.put(metric, more, by_name.get(task.combined[metric] or ""), task.units)
     scored.values = {m: _by_prompt(v, at, len(prompts)) for m, v in scored.values.items()}
     return scored
+
+
+def _check_scale(task: Task, metric: str, values: Sequence[float | None]) -> None:
+    unit = task.units.get(metric, "share")
+    least, most = intervals.SCALES.get(unit, (-np.inf, np.inf))
+    for value in values:
+        if value is not None and not (np.isnan(value) or least <= value <= most):
+            raise InputError(
+                f"the task {task.name} gave {value:g} as {metric}, whose unit is {unit!r}; "
+                f"expected {least:g} to {most:g}, or another unit in the task's `units`"
+            )
 
 
 def behaviour_rows(

@@ -33,7 +33,8 @@ class Task(ABC):
     warning. needs_judge: whether the task is of no use without a judge model that is not part of
     the package; `run` leaves it out unless it is named. combined: metric of `combine` -> name of
     the judge from whose scores it is computed, None for the task's own scores. headline_judges:
-    headline -> the judge that decides it; a headline that the task scores itself has none.
+    headline -> the judge that decides it; a headline that the task scores itself has none. units:
+    metric of `score` -> its unit, such as "words"; a metric without one is a share, from 0 to 1.
     own_judges: name in `judges` -> a veneer.Judge that the task brings itself.
 
     data: the data folder. origin: the files and the repository that they come from; without it the
@@ -59,6 +60,7 @@ class Task(ABC):
     combined: ClassVar[Mapping[str, str | None]] = MappingProxyType({})
     headline_judges: ClassVar[Mapping[str, str]] = MappingProxyType({})
     own_judges: Mapping[str, Any] = MappingProxyType({})
+    units: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, data: Path | None = None):
         self.data = data
