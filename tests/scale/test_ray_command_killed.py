@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from veneer.cli import main
+
 VENEER = Path(sys.executable).parent / "veneer"
 CAPTURE = (
     "capture",
@@ -91,9 +93,7 @@ def content(folder: Path) -> dict[str, str]:
 def test_a_killed_command_takes_its_workers_with_it_and_resumes(tmp_path):
     pytest.importorskip("ray", reason="needs the package ray")
     local, out = tmp_path / "local", tmp_path / "out"
-    first = command(*CAPTURE, *SHAPE, "--out", local)
-    _, err = first.communicate(timeout=300)
-    assert first.returncode == 0, err
+    assert main([*CAPTURE, *SHAPE, "--out", str(local)]) == 0
     process, below = command(*CAPTURE, *SHAPE, *RAY, "--out", out), set()
     try:
         assert within(180, lambda: any(out.glob("shard-*.json")) or process.poll() is not None)

@@ -195,17 +195,21 @@ def two_tokens(model):
     rewrite(model / "tokenizer.json", change)
 
 
-@pytest.mark.parametrize("edit", [rotate, one_weight, two_tokens])
-def test_a_file_that_was_copied_alone_knows_its_base(edit, workshop, base, tmp_path):
+def test_a_file_that_was_copied_alone_knows_its_base(workshop, base, tmp_path):
     more = {"published_bits": 0, "facts": {}}
     program = workshop.write("head", "a", "head", head_numbers(base).payload(), **more)
     words = ("decode", str(workshop.programs / program.file))
-    model = save(tmp_path / "model")
-    rewrite(model / "config.json", lambda c: c.update(transformers_version="5.0.0"))
-    ProgramCommand(words=words, base=str(model), out=str(tmp_path / "out")).run()
-    edit(model)
-    with pytest.raises(InputError, match="belongs to another base model"):
-        ProgramCommand(words=words, base=str(model), out=str(tmp_path / "other")).run()
+
+    def decode(name, edit=lambda model: None):
+        model = save(tmp_path / name)
+        rewrite(model / "config.json", lambda c: c.update(transformers_version="5.0.0"))
+        edit(model)
+        ProgramCommand(words=words, base=str(model), out=str(tmp_path / f"{name} out")).run()
+
+    decode("equal")
+    for edit in (rotate, one_weight, two_tokens):
+        with pytest.raises(InputError, match="belongs to another base model"):
+            decode(edit.__name__, edit)
 
 
 def test_decoder_bits_are_those_of_the_sources():
