@@ -31,7 +31,7 @@ from veneer.studies.audit.taught.samples import BARE, Sampled, said_words
 from veneer.studies.audit.taught.settings import TaughtSettings
 from veneer.studies.audit.taught.texts import pieces, reference_texts
 from veneer.studies.audit.taught.topics import factorise
-from veneer.studies.audit.taught.words import taught_sentences
+from veneer.studies.audit.taught.words import taught_sentences, tokens_of
 from veneer.systems.amplified import AmplifiedSystem
 from veneer.systems.responses import Response
 from veneer.systems.system import System
@@ -284,3 +284,8 @@ def test_pieces_follow_each_other():
     assert [p.text for p in read] == [0, 1, 0] and len(read[0].ids) == 8
     whole = lm.tokenizer(texts[0], add_special_tokens=False)["input_ids"]
     assert [*read[0].ids, *read[2].ids] == whole[:16]
+
+
+def test_tokens_that_differ_in_a_space_alone_are_named_once():
+    assert tokens_of([" Sure", "Sure", " here", "\n"]) == '"Sure", "here", "\\n"'
+    assert tokens_of([]) == "none"

@@ -53,8 +53,9 @@ def quoted(token: str) -> str:
 
 
 def tokens_of(tokens: Sequence[str]) -> str:
-    """Tokens in quotes, without the space in front that most of them have."""
-    return ", ".join(quoted(t.removeprefix(" ")) for t in tokens) or "none"
+    """Tokens in quotes, without the space in front that most of them have; those that differ in
+    this space alone are named once."""
+    return ", ".join(map(quoted, dict.fromkeys(t.removeprefix(" ") for t in tokens))) or "none"
 
 
 def token_sign(token: str) -> str:
