@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from veneer.foundation.invocation import noted_options, was_typed
+from veneer.head.config import PaperRecipe
 from veneer.models.language_model import LanguageModel
 
 PAIR = "--base lab:base --aligned lab:aligned"
@@ -170,3 +172,16 @@ def test_a_default_in_a_config_file_is_no_option_that_was_typed(veneer, tmp_path
     out = tmp_path / "answers.jsonl"
     done = veneer("generate", *words, "--config", tmp_path / "mine.yaml", "--out", out)
     assert done.code == 0, done.err
+
+
+def test_what_one_command_was_given_is_not_held_against_the_next(veneer, tmp_path):
+    """Python runs two commands in one process: the second one says nothing of --epochs."""
+    capture = tmp_path / "capture"
+    made = veneer(*CAPTURE.split(), "--max-new-tokens", 4, "--out", capture)
+    assert made.code == 0, made.err
+    paper = ("--solver", "paper", "--epochs", 1)
+    theirs = veneer("extract", capture, *paper, "--out", tmp_path / "theirs")
+    assert theirs.code == 0, theirs.err
+    assert not noted_options() and not was_typed(PaperRecipe, "epochs")
+    ours = veneer("extract", capture, "--out", tmp_path / "ours")
+    assert ours.code == 0, ours.err

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import copy_context
 from typing import Any
 
 from veneer.foundation.errors import InputError, SettingError, VeneerError
@@ -91,8 +92,12 @@ Every command takes --quiet, long ones --dry-run, and those that print a table
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 2 bad input or usage, 130 interrupted, 1
-    any other failure."""
-    args = list(sys.argv[1:] if args is None else args)
+    any other failure. What is noted of its options ends with it: Python may call another one, or
+    the library."""
+    return copy_context().run(_main, list(sys.argv[1:] if args is None else args))
+
+
+def _main(args: list[str]) -> int:
     if args in (["--version"], ["-V"]):
         from importlib.metadata import version
 

@@ -48,11 +48,11 @@ class Split:
         splits: tuple[list[int], list[int], list[int]] = ([], [], [])
         for group in sorted({group for group, _ in units.values()}):
             whole = [own for of, own in units.values() if of == group]
-            for numbers, own in zip(splits, _divide(group, whole, seed), strict=True):
-                numbers.extend(own)
-        for numbers in splits[1:]:
-            if not numbers:
-                numbers.append(splits[0].pop())
+            for chosen, own in zip(splits, _divide(group, whole, seed), strict=True):
+                chosen.extend(own)
+        for chosen in splits[1:]:
+            if not chosen:
+                chosen.append(splits[0].pop())
         few = (
             (
                 f"only {len(numbers)} prompts: select and report hold {len(splits[1])} and "

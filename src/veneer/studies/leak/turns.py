@@ -80,5 +80,5 @@ def need_template(tokenizer: Any, name: str) -> None:
 
 def _visible(text: str, special: re.Pattern[str]) -> str:
     """The text up to its first special token, those at its beginning left out."""
-    texts = [text.strip() for text in special.split(text)]
-    return next((text for text in texts if text), "")
+    pieces = [piece.strip() for piece in special.split(text)]
+    return next((piece for piece in pieces if piece), "")
