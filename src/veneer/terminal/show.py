@@ -112,7 +112,7 @@ def figure(row: Measurement | None) -> str:
 def _three(rows, refused: OverRefusal | None, contrast: MeasuredContrast | None):
     from rich.table import Table
 
-    from veneer.terminal.tables import in_clusters
+    from veneer.report.basis import in_clusters
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("task")

@@ -65,8 +65,9 @@ def print_table(results: Results) -> None:
     """Print one row per task and metric, the systems side by side."""
     from rich.table import Table
 
+    from veneer.report.basis import in_clusters
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import in_clusters, plain_console, print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))
