@@ -48,15 +48,15 @@ class Split:
         splits: tuple[list[int], list[int], list[int]] = ([], [], [])
         for group in sorted({group for group, _ in units.values()}):
             whole = [own for of, own in units.values() if of == group]
-            for numbers, own in zip(splits, _divide(group, whole, seed), strict=True):
-                numbers.extend(own)
-        for numbers in splits[1:]:
-            if not numbers:
-                numbers.append(splits[0].pop())
+            for part, own in zip(splits, _divide(group, whole, seed), strict=True):
+                part.extend(own)
+        for part in splits[1:]:
+            if not part:
+                part.append(splits[0].pop())
         few = (
             (
-                f"only {len(numbers)} prompts: select and report hold {len(splits[1])} and "
-                f"{len(splits[2])}"
+                f"found {len(numbers)} prompts for a veneer, fewer than 10: the parts that choose "
+                f"and report it have {len(splits[1])} and {len(splits[2])}"
             )
             if len(numbers) < 10
             else None
