@@ -71,16 +71,28 @@ CASES = [
     (JUDGE, "--device cpu", "without --judge-local"),
     (JUDGE, "--batch-size 8", "without --judge-local"),
     (JUDGE, "--split train", "without a task"),
-    (JUDGE, "--data data", "without the name of a task"),
+    (JUDGE, "--data data", "without a task whose prompts a data folder holds"),
     (COMPARE, "", "--out is given without files of answers"),
     ("label answers.jsonl", "--column x", "without --task or --prompts"),
     (RUN, URL, "without a judge that asks a model"),
+    *(
+        (command, "--data .", "without a task whose prompts a data folder holds")
+        for command in (RUN, COMPLEXITY, CURVE, TRANSFER, f"{AUDIT} --harmful sums.txt")
+    ),
+    *(
+        (command, "--revision main", "with models that are not from the hub (lab:")
+        for command in (
+            *(RUN, CAPTURE, GENERATE, OWN, AUDIT, COMPLEXITY, CURVE, TRANSFER, DIVERSITY, RECOVERY),
+            *(f"depth {PAIR}", "leak --model lab:aligned --examples lab-sums"),
+            *(f"lm-eval {PAIR} --tasks gsm8k", "merge nowhere --base lab:base"),
+        )
+    ),
     (RUN, "--judge-concurrency 2", "without --judge-url"),
     (RUN, "--toxicity-model stand-in", "without a judge of toxicity"),
     (
         f"depth {PAIR} --harmful sums.txt --harmless safe.txt --target Yes",
         "--data data",
-        "without the name",
+        "without a task",
     ),
     (DIVERSITY, "--drop-empty", "without --responses"),
     (DIVERSITY, "--aspect clarity", "without judgements of quality"),
@@ -151,6 +163,8 @@ NO_OUT = [
     (COMPARE, "--device cpu", "without files of answers"),
     ("tasks", "-n 3", "without show NAME"),
     ("tasks show lab-sums", "--dtype float32", "without --aligned"),
+    ("tasks show lab-sums --aligned lab:aligned", "--revision main", "not from the hub"),
+    ("serve --model lab:base --port 0", "--revision main", "not from the hub"),
     ("serve --aligned lab:aligned --port 0", "--chat", "without --model"),
     ("serve --model lab:base --chat --port 0", "--join-turns", "without a system that reads plain"),
     ("chat nowhere", "--port 8001", "without --web"),

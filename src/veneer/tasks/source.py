@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from veneer.prompts.files import read_prompts
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.custom import is_task_file
 from veneer.tasks.registry import TASKS, get_task
-from veneer.tasks.task import Split
+from veneer.tasks.task import PACKAGED, Split, Task
 
 
 def load_prompts(
@@ -55,12 +56,18 @@ def refuse_unread(settings: Any, *sources: str) -> None:
     are for tasks, `column` is for prompt files."""
     tasks = [s in TASKS for s in sources]
     own = [_is_own_task(s) for s in sources]
-    if not any(tasks):
-        refuse_unused(settings, "without the name of a task", "data")
+    refuse_unread_data(settings, [get_task(s) for s in sources if s in TASKS])
     if not any(tasks) and not any(own):
         refuse_unused(settings, "without a task", "split")
     if all(t or o for t, o in zip(tasks, own, strict=True)):
         refuse_unused(settings, "with a task", "column")
+
+
+def refuse_unread_data(settings: Any, tasks: Iterable[Task]) -> None:
+    """Raise SettingError for the option `data` of a settings object where all tasks bring their
+    prompts with them."""
+    if all(task.origin is PACKAGED for task in tasks):
+        refuse_unused(settings, "without a task whose prompts a data folder holds", "data")
 
 
 def _is_own_task(source: str) -> bool:

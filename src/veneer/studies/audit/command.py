@@ -106,6 +106,7 @@ class AuditCommand:
 
         format = self.templates.format()
         self.machine.refuse_split("an audit, which compares and exchanges weights,")
+        self.machine.refuse_unread(self.reference, self.audited)
         self._refuse_unused()
         sources = self.prompts.sources(self.reference, self.audited)
         sets = self.prompts.sets(sources)

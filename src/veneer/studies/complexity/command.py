@@ -59,13 +59,16 @@ class ComplexityCommand:
     def run(self) -> None:
         from veneer.measures.beside import beside
         from veneer.studies.complexity.study import complexity
+        from veneer.tasks.source import refuse_unread_data
 
         self.machine.refuse_split("a complexity study, which codes programs by base,")
         self._refuse_unused()
+        self.machine.refuse_unread(self.base, self.aligned)
         names = self.tasks
         if self.programs.over_refusal:
             names += beside(names)
         tasks = tasks_named(names, self.data)
+        refuse_unread_data(self, tasks)
         judges = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
         config = replace(self.method.limited(self.limit), judges=judges)
         with progress() as report_progress:

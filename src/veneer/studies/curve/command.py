@@ -74,9 +74,11 @@ class CurveCommand:
         from veneer.imports.examples import read_examples
         from veneer.measures.beside import beside
         from veneer.studies.curve.study import curve
+        from veneer.tasks.source import refuse_unread_data
 
         self.machine.refuse_split("a curve study, which trains base,")
         self._refuse_unused()
+        self.machine.refuse_unread(self.base, self.aligned)
         if self.curve.teach == "aligned" and self.aligned is None:
             raise InputError("--teach aligned needs the model that answers; give --aligned")
         if self.curve.teach == "aligned" and self.examples_file is not None:
@@ -85,6 +87,8 @@ class CurveCommand:
                 "own: give one of the two"
             )
         tasks = tasks_named(self.tasks, self.data)
+        if self.examples_file is None:
+            refuse_unread_data(self, tasks)
         more = beside(self.tasks) if self.curve.over_refusal else ()
         examples = (
             None

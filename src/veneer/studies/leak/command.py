@@ -76,6 +76,7 @@ class LeakCommand:
         if self.method.retrain and self.base is None:
             raise InputError("--retrain is given without --base; give the base model to train")
         others = named(self.also, "--also", "NAME=MODEL")
+        self.machine.refuse_unread(self.model, self.base, *others.values())
         self._check_names(others)
         data = data_folder(folder)
         members = read_examples(members_source, data=data, split="train")

@@ -48,6 +48,7 @@ class LmEvalCommand:
         from veneer.head.veneer import Veneer
         from veneer.studies.lm_eval.study import lm_eval
 
+        self.machine.refuse_unread(self.base, self.aligned)
         with progress() as report_progress:
             results = lm_eval(
                 partial(load_pair, self.base, self.aligned, self.templates, self.machine),

@@ -125,12 +125,15 @@ class RunCommand:
         from veneer.measures.run_template import run_template, warn_of_refusals_alone
         from veneer.studies.portion.baselines import trains_lora
         from veneer.studies.portion.study import study
+        from veneer.tasks.source import refuse_unread_data
 
         self.workers.check_engine(self.engine)
         if trains_lora(self.method.baselines):
             self.machine.refuse_split("a LoRA among the baselines")
+        self.machine.refuse_unread(self.base, self.aligned)
         given = self.templates.given
         tasks = tasks_named(self.tasks, self.data)
+        refuse_unread_data(self, tasks)
         template = run_template(tasks, given, published=self.method.published)
         templates = replace(self.templates, base_template=template, prompt_template=None)
         config = replace(
@@ -209,14 +212,17 @@ class MeasureCommand:
         from veneer.head.veneer import Veneer
         from veneer.measures.run_template import measure_template
         from veneer.studies.portion.study import measure
+        from veneer.tasks.source import refuse_unread_data
 
         veneer = Veneer.load(self.veneer)
         judges = replace(self.judge, device=self.machine.device, dtype=self.machine.dtype)
         method = self.method.limited(self.limit)
         # the train prompts stand in run.json with their default
         config = replace(method, judges=judges, train_prompts=self.method.train_prompts)
+        self.machine.refuse_unread(self.base, self.aligned)
         given = self.templates.given
         tasks = tasks_named(self.tasks, self.data)
+        refuse_unread_data(self, tasks)
         template = measure_template(tasks, veneer, given)
         templates = replace(self.templates, base_template=template, prompt_template=None)
         settings = pair_settings(self.base, self.aligned, templates, self.machine)

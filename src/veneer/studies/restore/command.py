@@ -128,6 +128,7 @@ class RestoreCommand:
         from veneer.studies.restore.study import restore
 
         self.machine.refuse_split("restore, which fine-tunes and exchanges weights,")
+        self.machine.refuse_unread(self.compromised, self.models.aligned, self.models.base)
         self._refuse_unused()
         roles = self.tasks.roles(lab=self.compromised.startswith("lab:"))
         inputs = self._inputs()

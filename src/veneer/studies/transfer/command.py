@@ -83,8 +83,10 @@ class TransferTasks:
 
     def chosen(self) -> list[Task]:
         from veneer.tasks.registry import chosen_tasks
+        from veneer.tasks.source import refuse_unread_data
 
         tasks = chosen_tasks(self.tasks, data_folder(self.data))
+        refuse_unread_data(self, tasks)
         return [t for t in tasks if self.tasks is not None or t.kind == "generate"]
 
 
@@ -136,6 +138,7 @@ class TransferCommand:
 
         names = self._model_names()
         self._check_models_differ(names)
+        self.machine.refuse_unread(*names.values())
         self._refuse_unused()
         method = self._method()
         tasks = self.prompts.chosen()
