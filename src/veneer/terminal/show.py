@@ -20,7 +20,7 @@ NAMES = {
     "unfinished_rate": "cut within reasoning",
     "well_formed": "well formed",
     "nll": "NLL of the responses",
-    "token_accuracy": "tokens foretold",
+    "token_accuracy": "tokens predicted",
     "discernment_auroc": "discernment AUROC",
     "probe_auroc": "linear probe AUROC",
 }
