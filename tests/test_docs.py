@@ -76,6 +76,8 @@ def test_modules_exist(page):
         if path.split("/")[0] not in OTHERS and not any(own.endswith(f"/{path}") for own in ours)
     ]
     assert not missing, missing
+    files = set(re.findall(r"`((?:src|tests|tools|benchmarks|examples)/[\w./-]+\.[a-z]+)`", text))
+    assert not [file for file in files if "NAME" not in file and not (ROOT / file).exists()]
     modules = set(re.findall(r"\b((?:veneer|tools)(?:\.[a-z_0-9]+)+)\b(?!\()", text))
     for module in modules:
         parts = module.split(".")

@@ -32,6 +32,10 @@ BAD = {
     "demo, too few prompts": ("demo --limit 2 --out {out}", "at least 3"),
     "demo, out is a file": ("demo --limit 6 --out {text}", "is a file"),
     "demo, out holds other things": ("demo --limit 6 --out {full}", "not empty"),
+    "run, no value": (
+        "run --base lab:base --aligned lab:aligned --out {out} --baselines",
+        "--baselines has no value; expected one; see veneer run --help",
+    ),
     "run, no base": ("run --aligned lab:aligned --tasks lab-sums --out {out}", "--base"),
     "run, no out": (f"run {PAIR} --tasks lab-sums", "--out"),
     "run, no folder of that name": (

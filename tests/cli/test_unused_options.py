@@ -77,6 +77,14 @@ CASES = [
     (COMPARE, "", "--out is given without files of answers"),
     ("label answers.jsonl", "--column x", "without --task or --prompts"),
     (RUN, URL, "without a judge that asks a model"),
+    *(
+        (command, "--revision main", "with models that are not from the hub (lab:")
+        for command in (
+            *(RUN, CAPTURE, GENERATE, OWN, AUDIT, COMPLEXITY, CURVE, TRANSFER, DIVERSITY, RECOVERY),
+            *(f"depth {PAIR}", "leak --model lab:aligned --examples lab-sums"),
+            *(f"lm-eval {PAIR} --tasks gsm8k", "merge nowhere --base lab:base"),
+        )
+    ),
     (RUN, "--judge-concurrency 2", "without --judge-url"),
     (RUN, "--toxicity-model stand-in", "without a judge of toxicity"),
     (
@@ -153,6 +161,8 @@ NO_OUT = [
     (COMPARE, "--device cpu", "without files of answers"),
     ("tasks", "-n 3", "without show NAME"),
     ("tasks show lab-sums", "--dtype float32", "without --aligned"),
+    ("tasks show lab-sums --aligned lab:aligned", "--revision main", "not from the hub"),
+    ("serve --model lab:base --port 0", "--revision main", "not from the hub"),
     ("serve --aligned lab:aligned --port 0", "--chat", "without --model"),
     ("serve --model lab:base --chat --port 0", "--join-turns", "without a system that reads plain"),
     ("chat nowhere", "--port 8001", "without --web"),

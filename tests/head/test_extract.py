@@ -110,6 +110,7 @@ def test_split_is_by_prompt_and_covers_everything():
     split = Split.by_prompt(range(50), ["a"] * 30 + ["b"] * 20, seed=0)
     assert sorted(split.train + split.select + split.report) == list(range(50))
     assert (len(split.train), len(split.select), len(split.report)) == (40, 5, 5)
+    assert split.warning is None
     assert sum(n < 30 for n in split.report) == 3  # a task has its share
     assert split == Split.by_prompt(range(50), ["a"] * 30 + ["b"] * 20, seed=0)
     assert split != Split.by_prompt(range(50), ["a"] * 30 + ["b"] * 20, seed=1)
@@ -118,7 +119,10 @@ def test_split_is_by_prompt_and_covers_everything():
         1,
         1,
         1,
-    ) and "only 3 prompts" in few.warning
+    ) and few.warning == (
+        "found 3 prompts for a veneer, fewer than 10: the parts that choose and report it have 1 "
+        "and 1"
+    )
     with pytest.raises(InputError, match="found 2 prompts; expected at least 3"):
         Split.by_prompt(range(2), ["a"] * 2, seed=0)
 

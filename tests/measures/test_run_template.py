@@ -113,5 +113,5 @@ def test_refusals_without_harmless_instructions_are_warned_of(caplog):
         warn_of_refusals_alone([get_task("lab-requests"), get_task("lab-sums")], 5)
     assert (
         "learns refusals from lab-requests" in caplog.text
-        and "add instructions to --tasks" in caplog.text
+        and "add lab-harmless to --tasks" in caplog.text
     )

@@ -8,7 +8,7 @@ import pytest
 
 from veneer.foundation.results import Measurement, Results
 from veneer.measures.words import NO_DISCERNMENT
-from veneer.report.discernment import MISSING, discernment, missing
+from veneer.report.discernment import discernment, missing
 from veneer.report.load import StudyFolder
 from veneer.report.opening import finding
 from veneer.report.page_context import PageContext
@@ -80,7 +80,7 @@ def test_the_page_says_why_it_is_missing():
         {"discernment_left_out": ["x"]},
         {"discernment_left_out": "of a later one"},
     ):
-        assert missing(strange) == MISSING
+        assert missing(SAFETY, strange) == "not measured; add the task instructions or xstest"
 
 
 def test_the_terminal_has_it_beside_safety(capsys):

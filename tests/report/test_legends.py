@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from markupsafe import Markup
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report import render
@@ -14,7 +15,14 @@ from veneer.report.marks import SHAPES, line_classes, linear_top, mark, squashin
 from veneer.report.sections import portion
 from veneer.report.systems import KINDS, shape
 from veneer.report.tables import groups
-from veneer.report.words import digits_of, figure, name, verdicts_of_answer
+from veneer.report.words import (
+    digits_of,
+    figure,
+    in_plain_text,
+    minus_signs,
+    name,
+    verdicts_of_answer,
+)
 
 RESTORED = ("compromised", "head", "shifted", "own", "own-responses", "urial", "aligned")
 
@@ -111,6 +119,13 @@ def test_a_score_of_one_answer_in_words():
 
 def test_a_power_of_ten_stands_only_where_digits_are_many():
     assert figure(0.0018, 2) == figure(-0.0018, 2) == "0.00" and figure(0.0002) == "2.0e−4"
+
+
+def test_a_minus_sign_on_the_page_is_a_hyphen_in_the_terminal():
+    sentence = 'it fell by -0.45 (-.5 to +0.1), [-1, 2], of lora-4 and 2026-1; C says "-1"'
+    shown = 'it fell by −0.45 (−.5 to +0.1), [−1, 2], of lora-4 and 2026-1; C says "-1"'
+    assert minus_signs(sentence) == shown
+    assert in_plain_text(Markup("<b>lora-4</b> fell by <i>−0.45</i>")) == "lora-4 fell by -0.45"
 
 
 def test_two_lines_of_one_family_differ_in_more_than_their_marks():

@@ -4,6 +4,7 @@ portion of safety."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from veneer.foundation.results import Measurement, Results
 from veneer.report.load import StudyFolder
@@ -69,6 +70,8 @@ def test_the_terminal_says_where_it_was_not_measured(capsys):
     assert lines["advbench refusals"].rstrip().endswith("not measured")
     assert "add the task instructions" in lines["all"]
     assert "add the task instructions" not in terminal(SUMS, capsys)["all"]
+    lab = [replace(row, task="lab-requests") for row in SAFETY]
+    assert terminal(lab, capsys)["all"].count("not measured; add the task lab-harmless") == 2
 
 
 def first_table(some: list[Measurement]) -> str:

@@ -406,14 +406,23 @@ def test_it_prints(opened):
     opened.run("dispatchEvent(new Event('beforeprint'))")
     assert count(opened, "details:not([open])") == 0
     clipped = (
-        "[...document.querySelectorAll('table, svg.chart, svg.lane, .answer')].filter((e) => "
-        "e.checkVisibility()"
+        "[...document.querySelectorAll('table, svg.chart, svg.lane, svg.flow, .answer')]"
+        ".filter((e) => e.checkVisibility()"
     )
-    clipped += " && e.getBoundingClientRect().right > 720).map((e) => e.className)"
+    clipped += " && e.getBoundingClientRect().right > 720).map((e) => e.className + "
+    clipped += "Math.round(e.getBoundingClientRect().right) + e.textContent.slice(0, 200))"
     assert opened.run(clipped) == [] and opened.run("document.documentElement.scrollWidth") <= 718
     assert opened.run(
         "[...document.querySelectorAll('figure.curve')].every((f) => f.checkVisibility())"
     )
+    assert count(opened, "svg.flow") == 1 and count(opened, ".legend .key") > 3
+    style = "[...document.querySelectorAll('{}')].map((e) => getComputedStyle(e).{})"
+    assert set(opened.run(style.format(".legend .key", "printColorAdjust"))) == {"exact"}
+    # Chromium repeats no button in the head of a table on its next page
+    assert set(opened.run(style.format(".all th button", "display"))) == {"contents"}
+    broken = "[...document.querySelectorAll('.pivot td.num small:not(.why)')].filter((e) => "
+    broken += "e.checkVisibility() && e.getClientRects().length > 1).map((e) => e.textContent)"
+    assert opened.run(broken) == []
     assert opened.pdf().startswith(b"%PDF")
     opened.run("dispatchEvent(new Event('afterprint'))")
     assert count(opened, "details:not([open])") > 5

@@ -150,3 +150,13 @@ def test_no_file(tmp_path, capsys):
     assert "--config names no file" in capsys.readouterr().err
     assert main(["run", "--config", str(tmp_path / "none.yaml")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_list_that_is_given_twice_is_refused(veneer, tmp_path):
+    """The words behind the last name would count alone; of single words the last wins."""
+    words = ["--viewpoints", "example", "--embedding-threshold", "0.6", "--out", tmp_path / "out"]
+    done = veneer("overton", *words, "--responses", "a=A.jsonl", "--responses=b=B.jsonl")
+    assert done.code == 2 and "--responses is given 2 times; give it once, with spaces" in done.err
+    pair = ["--base", "lab:base", "--aligned", "lab:aligned", "--tasks", "lab-facts"]
+    words = [*pair, "--limit", 5, "--limit", 4, "--tasks", "lab-sums", "--out", tmp_path / "run"]
+    assert veneer("run", *words, "--dry-run").code == 0

@@ -215,6 +215,7 @@ class CaptureCommand:
         self.teachers.check(self.templates, self.engine)
         self.method.config()  # a number out of range is named first
         self.workers.check_engine(self.engine)
+        self.machine.refuse_unread(self.base, self.teachers.aligned)
         if self.teachers.aligned is None:
             refuse_unused(self.templates, "without --aligned", "aligned_plain")
         if self.teachers.responses is not None:

@@ -126,9 +126,10 @@ class ChatCommand:
             )
         veneer = Veneer.load(self.veneer or Path(self.run_folder) / "veneer")
         self.machine.refuse_split("veneer chat")
+        names = (str(facts["base"]["name"]), str(facts["aligned"]["name"]))
+        self.machine.refuse_unread(*names)
         pair = Pair.load(
-            str(facts["base"]["name"]),
-            str(facts["aligned"]["name"]),
+            *names,
             base_format=format_from_facts(facts["base_format"]),
             aligned_format=format_from_facts(facts["aligned_format"]),
             **self.machine.how(),

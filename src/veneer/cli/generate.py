@@ -239,6 +239,7 @@ class GenerateCommand:
             raise InputError("found both --chat and --base-template; give one of them")
         if url is None:
             refuse_unused(self.endpoint, "without --url")
+            self.machine.refuse_unread(self.model, self.large)
         else:
             self.machine.refuse_loading("with --url")
         self.method.sampling()  # a number out of range is named first

@@ -16,7 +16,13 @@ from veneer.foundation.registry import load_object, nearest
 from veneer.foundation.threads import use_threads, wait_passively
 from veneer.registry import study_commands
 from veneer.terminal.command_line import UsageError, parse
-from veneer.terminal.config_file import option_of, options_of, typed_fields, with_config
+from veneer.terminal.config_file import (
+    option_of,
+    options_of,
+    refuse_repeated,
+    typed_fields,
+    with_config,
+)
 
 OWN = {  # commands that are no study; a study's commands come from its room (veneer.registry)
     "demo": "veneer.cli.demo:DemoCommand",
@@ -170,6 +176,7 @@ def _parse(args: list[str]) -> tuple[Any, int]:
         if name not in COMMANDS:
             kind = "option" if name.startswith("-") else "command"
             return None, _fail(f"there is no {kind} {name!r}; {nearest(name, list(COMMANDS))}", 2)
+        refuse_repeated(COMMANDS[name], args[1:])
         words = with_config(COMMANDS[name], args[1:])
         command = parse(COMMANDS[name], name, words)
         if (threads := _threads(command)) is not None:

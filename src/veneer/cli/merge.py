@@ -64,6 +64,7 @@ class MergeCommand:
         else:
             address = Address.parse(f"hf://{self.push_to_hub.removeprefix('hf://')}")
             check_token()
+        self.machine.refuse_unread(self.base)
         if self.output.dry_run:
             raise DryRun(self._plan())
         self._write()

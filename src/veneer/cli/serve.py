@@ -152,6 +152,7 @@ class ServeCommand:
 
         server = self.server
         server.check()
+        self.machine.refuse_unread(self.model, self.large, self.aligned)
         key = server.key()
         listener = open_socket(server.host, server.port)
         try:

@@ -67,6 +67,8 @@ class TasksCommand:
             refuse_unused(self.templates, "without show NAME")
         if self.aligned is None:
             self.machine.refuse_loading("without --aligned")
+        else:
+            self.machine.refuse_unread(self.aligned)
         facts: Any = self._shown(self.words[1]) if self.words else self._listed()
         if self.json:
             print(json.dumps(facts, ensure_ascii=False, indent=1))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from veneer.foundation.errors import InputError
 from veneer.head.recorded import recorded_format
 from veneer.head.veneer import Veneer
+from veneer.measures.beside import harmless_tasks
 from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.prompts.templates import ALPACA, CHAT, given_template
 from veneer.tasks.task import Task
@@ -88,6 +89,7 @@ def warn_of_refusals_alone(tasks: Sequence[Task], train: int | None) -> None:
         names = ", ".join(t.name for t in learnt)
         logging.getLogger("veneer").warning(
             "veneer: the veneer learns refusals from %s and no task of harmless instructions "
-            "stands beside it, so it may refuse everything; add instructions to --tasks",
+            "stands beside it, so it may refuse everything; add %s to --tasks",
             names,
+            harmless_tasks(t.name for t in learnt)[0],
         )

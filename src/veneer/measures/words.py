@@ -25,8 +25,7 @@ NOT_WELL_FORMED = {
 }
 # why discernment is left out, by the code in run.json
 NO_DISCERNMENT = {
-    "no_harmless_prompts": "there are no harmless prompts beside the harmful ones; add the task "
-    "xstest or instructions",
+    "no_harmless_prompts": "there are no harmless prompts beside the harmful ones; {add}",
     "no_harmful_prompts": "there are no prompts that should be refused; add a task such as "
     "advbench or xstest",
     "no_aligned_model": "there is no aligned model among the systems, whose refusals it needs",

@@ -118,6 +118,14 @@ def load_model(
     return LanguageModel(given, model if split else model.to(where), tokenizer)
 
 
+def may_be_on_hub(name: str) -> bool:
+    """Whether files of a model may come from the hub: those of an adapter's base, too."""
+    if is_hub(name):
+        return True
+    places = [Path(part) for part in name.split("@") if part and not part.startswith("lab:")]
+    return any(not p.exists() or (p / "adapter_config.json").is_file() for p in places)
+
+
 def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
     """A complete model (no adapter)."""
     if name.startswith("lab:"):

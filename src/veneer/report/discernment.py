@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from veneer.foundation.results import Measurement
+from veneer.measures.beside import harmless_tasks
 from veneer.measures.words import NO_DISCERNMENT
+from veneer.report.over_refusal import safety_tasks
 
 AUROC, PROBE = "discernment_auroc", "probe_auroc"
 FIRST = "xstest"  # the hardest contrast: prompts of both kinds resemble each other
-MISSING = "not measured; add the task xstest or instructions"
 
 
 class MeasuredContrast(NamedTuple):
@@ -32,8 +33,9 @@ def discernment(rows: Iterable[Measurement]) -> MeasuredContrast | None:
     return None
 
 
-def missing(run: Mapping[str, Any]) -> str:
-    """Why a study has none, from its run.json."""
-    code = run.get("discernment_left_out")
+def missing(rows: Iterable[Measurement], run: Mapping[str, Any] | None = None) -> str:
+    """Why a study has none, from its rows and, where it is there, its run.json."""
+    add = f"add the task {' or '.join(harmless_tasks(safety_tasks(rows)))}"
+    code = (run or {}).get("discernment_left_out")
     reason = NO_DISCERNMENT.get(code) if isinstance(code, str) else None
-    return MISSING if reason is None else f"not measured: {reason}"
+    return f"not measured; {add}" if reason is None else f"not measured: {reason.format(add=add)}"

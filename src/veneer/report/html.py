@@ -11,7 +11,7 @@ from veneer.report import charts
 from veneer.report.systems import System
 from veneer.report.tables import Group, columns, identities
 from veneer.report.visible import visible
-from veneer.report.words import PLAIN_UNITS, Anchor, interval, linked, name, position
+from veneer.report.words import PLAIN_UNITS, Anchor, interval, linked, minus_signs, name, position
 
 EMPTY = Markup('<td class="num empty"><span class="vh">not measured</span></td>')
 TOO_WIDE = Markup(
@@ -27,7 +27,7 @@ def cell(row: Measurement | None, anchor: Anchor, digits: int | None = None) -> 
     below = Markup("")
     if row.value is None:
         below = Markup('<small class="why">{}</small>').format(
-            visible(row.note or "not defined", 160)
+            visible(minus_signs(row.note or "not defined"), 160)
         )
     elif row.low is not None and row.high is not None:
         below = Markup("<small>{}</small>").format(interval(row, digits, dash=True))

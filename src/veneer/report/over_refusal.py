@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from veneer.foundation.results import Measurement
+from veneer.measures.beside import harmless_tasks
 
 # (task, metric) that measure it, the broadest prompts first
 SOURCES = (
@@ -16,7 +17,6 @@ SOURCES = (
 )
 # metrics that refusing improves
 SAFETY = ("refusal_rate", "unsafe_refusal_rate", "harm_rate", "strongreject_score")
-MISSING = "not measured; add the task instructions"
 
 
 class OverRefusal(NamedTuple):
@@ -31,6 +31,17 @@ def is_safety(task: str, metric: str | None) -> bool:
     """Whether a portion of this metric is one of safety, which a model that refuses
     everything reaches too."""
     return metric in SAFETY and (task, metric) not in SOURCES
+
+
+def safety_tasks(rows: Iterable[Measurement]) -> list[str]:
+    """The tasks that have a portion of safety."""
+    portions = (r for r in rows if r.study == "measure" and r.metric == "portion")
+    return list(dict.fromkeys(r.task for r in portions if is_safety(r.task, r.of)))
+
+
+def missing(rows: Iterable[Measurement]) -> str:
+    """What to add to a study that measured no over-refusal."""
+    return f"not measured; add the task {harmless_tasks(safety_tasks(rows))[0]}"
 
 
 def over_refusal(rows: Iterable[Measurement]) -> OverRefusal | None:

@@ -142,6 +142,7 @@ def _environment(package: str | None) -> Environment:
         "words": words.name,
         "figure": words.figure,
         "position": words.position,
+        "minus_signs": words.minus_signs,
     }
     environment.filters["tail"] = lambda text, size: visible(text[-size:], size)
     tools: dict[str, Callable] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup, escape
@@ -30,6 +31,7 @@ ANSWERS = {
 UNDEFINED = "the difference of aligned and base may be 0, or is too uncertain to divide by"
 PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
 Anchor = Callable[[Measurement], str]  # the id of a row in the full table
+_HYPHEN = re.compile(r"(?:(?<=[\s(\[])|^)-(?=\.?\d)")  # one that is a minus sign
 
 
 def name(text: str | None) -> str:
@@ -52,6 +54,16 @@ def figure(x: float | None, digits: int = 3) -> str:
     else:
         text = f"{x:.{max(0, digits - (size >= 10) - (size >= 100))}f}"
     return text.replace("-", "−")
+
+
+def minus_signs(text: str) -> str:
+    """A study's sentence as a page shows it: a hyphen before a number becomes a minus sign."""
+    return _HYPHEN.sub("−", text)
+
+
+def in_plain_text(sentence: Markup) -> str:
+    """A page's sentence as a terminal shows it: without tags, and with hyphens as minus signs."""
+    return sentence.striptags().replace("−", "-")
 
 
 def digits_of(row: Measurement) -> int:

@@ -86,12 +86,14 @@ def record_capture(folder: Path, settings: dict[str, Any], seconds: float, **fac
 @contextlib.contextmanager
 def _no_record_of_bad_input(record: RunRecord) -> Iterator[None]:
     """A folder that had no record gets none where the input is bad, so that a mended command can
-    use the same folder."""
+    use the same folder. Where the study has written more, the record stays: it says what the
+    folder holds."""
     new = not record.path.is_file()
     try:
         yield
     except InputError:
-        if new:
+        names = {p.name for p in record.path.parent.iterdir()}
+        if new and names <= {record.path.name, ".lock"}:
             record.path.unlink(missing_ok=True)
         raise
 

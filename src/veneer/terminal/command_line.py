@@ -243,6 +243,8 @@ def _sentence(box: str) -> str:
     text = " ".join(" ".join(itertools.takewhile(bool, lines)).split()).rstrip(". ")
     text = re.sub(r"\.\s+(Expected|Got)", lambda m: f"; {m[1].lower()}", text)
     text = text.removeprefix("Error parsing ")
+    # "Missing value for argument '--rank'; expected 1 values"
+    text = re.sub(r"^Missing value for argument '(.+?)'.*", r"\1 has no value; expected one", text)
     text = re.sub(r"one of \(([^)]*)\)", lambda m: f"one of {m[1].replace(chr(39), '')}", text)
     if "Perhaps you meant:" in lines:
         after = lines[lines.index("Perhaps you meant:") + 1 :]

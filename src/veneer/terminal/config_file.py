@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -34,13 +35,14 @@ YAML_PROBLEMS = {
 @dataclasses.dataclass(frozen=True)
 class _Known:
     """One option of a command. settings: the class of its field. name: as it is typed, without
-    dashes. is_flag: it takes no value."""
+    dashes. is_flag: it takes no value. is_list: it takes any number of words."""
 
     settings: type
     name: str
     field: str
     option: Option
     is_flag: bool
+    is_list: bool
     default: Any
 
 
@@ -104,10 +106,27 @@ def option_of(command: type, field: str) -> str | None:
 
 def typed_fields(command: type, words: Sequence[str]) -> frozenset[tuple[type, str]]:
     """The settings class and the field of each option that a command line names."""
-    names = {word.partition("=")[0].replace("_", "-") for word in words if word.startswith("-")}
+    names = {_dashed(word) for word in words if word.startswith("-")}
     return frozenset(
         (k.settings, k.field) for k in _options(command) if names & {f"--{k.name}", k.option.alias}
     )
+
+
+def refuse_repeated(command: type, words: Sequence[str]) -> None:
+    """Raise InputError for an option that takes several words and stands twice on a command
+    line: the words behind the last one would take the place of the others."""
+    typed = Counter(_dashed(word) for word in words if word.startswith("-"))
+    for k in _options(command):
+        count = typed[f"--{k.name}"] + (typed[k.option.alias] if k.option.alias else 0)
+        if k.is_list and not k.option.commas and not k.option.repeat and count > 1:
+            raise InputError(
+                f"--{k.name} is given {count} times; give it once, with spaces between its values"
+            )
+
+
+def _dashed(word: str) -> str:
+    """The option that a word names, in the spelling of the help."""
+    return word.partition("=")[0].replace("_", "-")
 
 
 @cache
@@ -132,7 +151,11 @@ def _fields(command: type) -> Iterator[_Known]:
             name = (option.name or f.name).replace("_", "-")
             if f.default is True:
                 name = f"no-{name}"
-            yield _Known(command, name, f.name, option, is_flag, f.default)
+            yield _Known(command, name, f.name, option, is_flag, _is_list(bare), f.default)
+
+
+def _is_list(hint: Any) -> bool:
+    return Ellipsis in get_args(hint) or any(map(_is_list, get_args(hint)))
 
 
 def _values(command: Any) -> Iterator[tuple[_Known, Any]]:

@@ -17,6 +17,10 @@ MEANINGS = {
     "unfinished_rate": "share of answers that end within the model's reasoning",
     "well_formed": "share of answers that the aligned model finds at least as likely, per token, "
     "as 99 % of its own",
+    "same_answer": "share of answers that are the reference's word for word",
+    "common_opening": "share of answers that begin with the system's own most frequent first "
+    "tokens",
+    "mean_length": "tokens per answer",
     "accuracy_strict": "only a number that is stated as the answer counts, not simply the last one",
     "discernment_auroc": "the chance that a harmful prompt has a higher log-odds of beginning a "
     "refusal than a harmless one; 0.50 tells nothing",

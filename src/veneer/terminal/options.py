@@ -42,6 +42,16 @@ class Machine:
         """The keyword arguments of load_model."""
         return {k: getattr(self, k) for k in ("device", "dtype", "revision", "trust_remote_code")}
 
+    def refuse_unread(self, *names: str | None) -> None:
+        """Raise SettingError for a revision where no model comes from the hub. names: of all models
+        of the command; None counts as none."""
+        from veneer.models.load import may_be_on_hub
+
+        local = [name for name in names if name]
+        if not any(map(may_be_on_hub, local)):
+            where = f"with models that are not from the hub ({', '.join(local)})"
+            refuse_unused(self, where, "revision")
+
     def refuse_loading(self, where: str) -> None:
         """Raise SettingError for options of loading models where none is loaded. where: in which
         case, such as "with --url"."""

@@ -20,7 +20,7 @@ NAMES = {
     "unfinished_rate": "cut within reasoning",
     "well_formed": "well formed",
     "nll": "NLL of the responses",
-    "token_accuracy": "tokens foretold",
+    "token_accuracy": "tokens predicted",
     "discernment_auroc": "discernment AUROC",
     "probe_auroc": "linear probe AUROC",
 }
@@ -39,9 +39,9 @@ def show(results: Results) -> None:
     """One line per task and metric, base, veneer and aligned side by side; where there are more
     systems, a table of them by task."""
 
-    from veneer.report.discernment import MISSING as NO_DISCERNMENT
     from veneer.report.discernment import discernment
-    from veneer.report.over_refusal import MISSING, is_safety, over_refusal
+    from veneer.report.discernment import missing as no_discernment
+    from veneer.report.over_refusal import missing, over_refusal, safety_tasks
     from veneer.terminal import legend
     from veneer.terminal.tables import plain_console, print_table
 
@@ -66,15 +66,15 @@ def show(results: Results) -> None:
     named = {metric: _metric_words(metric) for _, metric in _lines(rows)}
     for line in (*legend.remarks(shown), *legend.meanings(named, shown)):
         console.print(line)
-    if any(metric == "portion" and is_safety(task, of) for task, metric, of, _ in rows):
+    if safety_tasks(results):
         where = (
-            MISSING
+            missing(results)
             if refused is None
             else f"full refusals of harmless prompts, {refused.task}, veneer beside aligned"
         )
         console.print(f"over-refusal: {where}")
         where = (
-            NO_DISCERNMENT
+            no_discernment(results)
             if contrast is None
             else f"AUROC of harmful against harmless prompts of {contrast.task}, veneer beside "
             "aligned; 0.50 tells nothing"
@@ -87,8 +87,8 @@ def show(results: Results) -> None:
         console.print()
         print_table(console, _systems(rows, [*THREE, *others]))
         console.print(
-            "each system by task, and in brackets the portion: (system - base) / (aligned - "
-            "base); intervals are in the report"
+            "each system by task: value [95 % interval], in round brackets the portion: (system - "
+            "base) / (aligned - base)"
         )
         for line in legend.systems(others):
             console.print(line)
@@ -112,7 +112,7 @@ def figure(row: Measurement | None) -> str:
 def _three(rows, refused: OverRefusal | None, contrast: MeasuredContrast | None):
     from rich.table import Table
 
-    from veneer.terminal.tables import in_clusters
+    from veneer.report.basis import in_clusters
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("task")
@@ -159,6 +159,8 @@ def _systems(rows, systems):
     """The layout of the paper's tables: one row per system, one column per task."""
     from rich.table import Table
 
+    from veneer.report.basis import counted
+
     first: dict[str, str] = {}  # one headline per task, its most important one
     for task, metric, of, system in rows:
         if metric == "portion" and system == "veneer":
@@ -166,7 +168,8 @@ def _systems(rows, systems):
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
     for task, metric in first.items():
-        table.add_column(f"{task}\n{_metric_words(metric)}", justify="right")
+        n = counted(rows.get((task, metric, None, s)) for s in systems)
+        table.add_column(f"{task}\n{_metric_words(metric)}, n = {n}", justify="right")
     for system in systems:
         table.add_row(
             system, *(_cell(rows, task, metric, system) for task, metric in first.items())
@@ -181,9 +184,9 @@ def _cell(rows, task: str, metric: str, system: str) -> str:
     )
     if row is None or row.value is None:
         return ""
-    return f"{row.value:.2f}" + (
-        f" [{portion.value:.2f}]" if portion is not None and portion.value is not None else ""
-    )
+    if portion is None or portion.value is None:
+        return figure(row)
+    return f"{figure(row)} ({portion.value:.2f})"
 
 
 def _lines(rows) -> list[tuple[str, str]]:

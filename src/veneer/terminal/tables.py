@@ -70,17 +70,6 @@ def digits(rows: Iterable[Measurement | None], least: int = 2) -> int:
     return min(MOST, max(least, 1 - math.floor(math.log10(min(widths)))))
 
 
-def in_clusters(rows: Iterable[Measurement | None]) -> str:
-    """What stands behind the n of rows side by side: " in 4 clusters" where fewer clusters than
-    prompts carry their intervals, otherwise nothing."""
-    facts = [(r.n, (r.fact("estimate") or {}).get("groups")) for r in rows if r is not None]
-    counts = sorted({groups for n, groups in facts if groups is not None and groups < n})
-    if not counts:
-        return ""
-    span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f" in {span} cluster{'s' * (counts[-1] > 1)}"
-
-
 def cell(row: Measurement | None, places: int, missing: str = "-") -> str:
     """A value with its interval; `missing` where there is no row."""
     if row is None:

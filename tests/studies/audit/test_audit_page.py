@@ -122,6 +122,18 @@ def test_what_the_section_reads(folder):
     assert [(which, end) for which, end, _ in patched(page)] == [("layer 0", TOP)]
 
 
+def test_one_wide_interval_leaves_the_other_marks_readable(folder):
+    words = {"low": 0.1, "split": "reference's answers"}
+    wide = [
+        row("harmful", "kl", system, 0.5, high=high, **words)
+        for system, high in (("audited", 500.0), ("only-head", 1.0))
+    ]
+    Results([*Results.read(folder / "results.jsonl"), *wide]).write(folder / "results.jsonl")
+    page = render([folder])
+    assert 'x="33.373%"' in page  # 2.0 on a scale that ends at three times the largest value
+    assert "to 500" in page
+
+
 def test_strange_text_stays_text(folder):
     page = render([folder])
     assert (

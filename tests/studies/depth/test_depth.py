@@ -197,7 +197,7 @@ def test_a_finished_folder_is_read_and_another_configuration_is_refused(measured
 def test_the_page_shows_the_curve_and_answers_side_by_side(measured):
     page = (measured[1] / "report.html").read_text()
     assert "Refusals by the number of forced tokens" in page
-    assert page.count("n = 8 prompts each; judge refusal-") == 2
+    assert page.count("n = 8 prompts each; judge refusal-") == 3
     assert "Sure, here is how</mark>" in page
     assert "first-token: half of the refusals are gone after one forced token" in page
     assert "never: no tested number of forced tokens takes half of the refusals" in page

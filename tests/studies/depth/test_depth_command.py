@@ -31,7 +31,7 @@ def test_a_veneer_and_a_further_model_on_the_users_prompts(veneer, extracted, re
     )  # fmt: skip
     assert result.code == 0, result.err
     assert "full refusals after the first tokens of a harmful answer" in result.out
-    assert " ".join(result.out.split()).count("n = 5 prompts each; judge refusal-") == 2
+    assert " ".join(result.out.split()).count("n = 5 prompts each; judge refusal-") == 3
     rows = [json.loads(line) for line in (out / "results.jsonl").open()]
     systems = {r["system"] for r in rows if r["metric"] == "refusal_rate"}
     assert systems == {"base", "veneer", "aligned", "compromised"}

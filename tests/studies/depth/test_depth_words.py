@@ -37,13 +37,13 @@ def test_one_token_undoes_the_veneer_and_not_the_aligned_model():
         "One forced token takes at least half of the refusals of the veneer, from "
         "0.90 [0.80, 1.00] to 0.10 [0.00, 0.20]; the aligned model keeps more than half of its "
         "refusals after every tested prefix (0.90 [0.80, 1.00] without, 0.80 [0.70, 0.90] after "
-        "the whole target)."
+        "the whole target); n = 40 prompts each."
     )
 
 
 def test_what_an_interval_leaves_open_is_not_determined():
     text = headline(Results(OPEN)) or ""
-    assert text == "How deep the refusals of the aligned model are is not determined."
+    assert text.startswith("How deep the refusals of the aligned model are is not determined")
     (sentence,) = finding(Results(OPEN), {})
     assert "is not determined: the whole target or more" in sentence
 

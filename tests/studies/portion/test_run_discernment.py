@@ -45,7 +45,7 @@ def test_a_measure_without_harmless_prompts_says_why(veneer, extracted, tmp_path
     words += ["--tasks", "lab-requests", "--limit", 12, "--max-new-tokens", 14, "--no-controls"]
     result = veneer("measure", *words, "--out", out)
     assert result.code == 0, result.err
-    assert "discernment: not measured; add the task xstest or instructions" in result.out
+    assert "discernment: not measured; add the task lab-harmless" in result.out
     rows = Results.read(out / "results.jsonl")
     assert not rows.where(metric="discernment_auroc") and not rows.where(metric="probe_auroc")
     left_out = json.loads((out / "run.json").read_text())["discernment_left_out"]

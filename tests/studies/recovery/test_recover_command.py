@@ -314,3 +314,13 @@ def test_bad_command_lines_leave_nothing(prompts, tmp_path, capsys, more, what):
     assert main(["recover", *words, "--out", str(tmp_path / "out")]) == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
     assert last.startswith("veneer: error: ") and what in last and not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_answers_keeps_its_record_where_the_input_is_bad(veneer, tmp_path):
+    """The in-context prompt does not fit; base and aligned have answered by then."""
+    words = [*PAIR, "--prompts", "lab-requests", "--samples", 2, "--limit", 4, "--out", tmp_path]
+    done = veneer(*words, "--max-new-tokens", 300)
+    assert done.code == 2 and "context holds 512" in done.err
+    assert list((tmp_path / "responses").iterdir()) and (tmp_path / "run.json").is_file()
+    done = veneer(*words, "--max-new-tokens", 16)
+    assert done.code == 2 and "give another --out, or delete the folder" in done.err

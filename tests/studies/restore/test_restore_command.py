@@ -15,6 +15,7 @@ from veneer.foundation.results import Results
 from veneer.judges.refusal.judge import Refusal, RefusalJudge
 from veneer.studies.restore.words import verdict_sentence
 from veneer.tasks.lab import LabTask
+from veneer.terminal.show import figure
 
 MODELS = ("--aligned", "lab:aligned", "--compromised", "lab:compromised", "--base", "lab:base")
 SMALL = ("--limit", 12, "--validation-tokens", 20, "--max-new-tokens", 20)
@@ -66,6 +67,18 @@ def test_it_says_who_tells_harmful_from_harmless_prompts(restored, veneer):
     assert "AUROC, 0.5 tells nothing; broken" in (restored / "report.html").read_text()
     result = veneer("restore", *ORDER, "--out", restored)  # a finished folder: it only says
     assert "discernment, AUROC on lab-requests+lab-harmless" in result.out
+
+
+def test_verdicts_stand_beside_shares_with_n_interval_and_judge(restored, veneer):
+    rows = Results.read(restored / "results.jsonl")
+    own = {"study": "restore", "split": "test", "system": "own"}
+    (share,) = rows.where(metric="refusal_rate", **own)
+    output = veneer("restore", *ORDER, "--out", restored).out
+    (line,) = (x for x in output.splitlines() if x.startswith("own ") and "[" in x)
+    assert figure(share) in line and share.n == 12 and "n = 12" in output
+    assert f"share [95 % interval]; judge {share.judge}\n" in output and "−" not in output
+    (verdict,) = rows.where(metric="restored", **own)
+    assert f"own: {verdict_sentence(verdict.facts)}\n" in output
 
 
 def test_the_page_shows_answers_side_by_side(restored):

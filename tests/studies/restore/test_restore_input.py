@@ -147,7 +147,7 @@ def test_a_model_that_is_not_broken_is_reported(tmp_path, capsys):
     assert note in (out / "report.html").read_text()
     # urial's prompts are longer than what the lab's models read
     (verdict,) = rows.where(study="restore", metric="restored")
-    assert verdict.system == "own" and verdict.note.startswith("not determined: refusals")
+    assert verdict.system == "own" and verdict.note.startswith("not determined; refusals")
     assert verdict.fact("verdict") == "not_determined" and lost.fact("broken") is False
     record = json.loads((out / "run.json").read_text())
     assert record["ways_left_out"][0].startswith("urial is left out")

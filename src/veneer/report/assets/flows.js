@@ -44,7 +44,7 @@
     }
     const kind = (f) => grouped ? (table.groups[f.colour] ?? "other") : f.colour ? "missed" : "restored";
     const name = (column, i) => { const n = three[column].nodes[i]; return n.id < 0 ? n.kinds + " others" : plain(table.tokens[n.id], 24); };
-    const picture = svg("svg", { class: "flow", width, height: HEIGHT + TOP + 8, role: "img", "aria-label": "Flows of the most frequent token shifts, "
+    const picture = svg("svg", { class: "flow", width, height: HEIGHT + TOP + 8, viewBox: `0 0 ${width} ${HEIGHT + TOP + 8}`, role: "img", "aria-label": "Flows of the most frequent token shifts, "
       + total.toLocaleString("en") + " places. The table below has every figure." });
     ["base", "veneer", "aligned"].forEach((text, i) => picture.append(svg("text", { class: "column", x: xs[i] + BAR / 2, y: 12, "text-anchor": "middle" }, text)));
     const ribbons = svg("g", { class: "ribbons" });
@@ -80,6 +80,7 @@
     if (!place) return;
     let rows = [], width = 0;
     box.addEventListener("shown", (e) => { rows = e.detail; draw(place, table, rows); });
-    new ResizeObserver(() => { if (place.clientWidth !== width) { width = place.clientWidth; draw(place, table, rows); } }).observe(place);
+    const fit = () => { if (place.clientWidth !== width) { width = place.clientWidth; draw(place, table, rows); } };
+    new ResizeObserver(() => requestAnimationFrame(fit)).observe(place); // a drawing within the observer would call it again
   };
 })();

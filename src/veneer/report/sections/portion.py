@@ -13,7 +13,7 @@ from veneer.report import charts, tables, words
 from veneer.report.discernment import AUROC, discernment
 from veneer.report.discernment import missing as why_no_discernment
 from veneer.report.opening import headline
-from veneer.report.over_refusal import MISSING, SOURCES, is_safety, over_refusal
+from veneer.report.over_refusal import SOURCES, is_safety, missing, over_refusal
 from veneer.report.page_context import PageContext
 from veneer.report.section import NextStep, Section
 from veneer.report.systems import MAIN, family
@@ -42,12 +42,12 @@ def _render(page: PageContext) -> Markup:
         families=_families(lead),
         refused=over_refusal(page.study.rows),
         discernment=discernment(page.study.rows),
-        no_discernment=why_no_discernment(page.study.run),
+        no_discernment=why_no_discernment(page.study.rows, page.study.run),
         formed={
             g.task: g.systems for g in page.of("measure", metric="well_formed") if g.split == "test"
         },
         is_safety=is_safety,
-        missing=MISSING,
+        missing=missing(page.study.rows),
         variants=[tables.variants(portions, g) for g in lead],
         scale=scale,
     )

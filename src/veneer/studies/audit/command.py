@@ -106,6 +106,7 @@ class AuditCommand:
 
         format = self.templates.format()
         self.machine.refuse_split("an audit, which compares and exchanges weights,")
+        self.machine.refuse_unread(self.reference, self.audited)
         self._refuse_unused()
         sources = self.prompts.sources(self.reference, self.audited)
         sets = self.prompts.sets(sources)
@@ -171,12 +172,15 @@ def show(results: Results, out: Path) -> None:
     from rich.table import Table
 
     from veneer.foundation.files import read_json
+    from veneer.report.basis import counted
+    from veneer.report.words import name
     from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
     from veneer.studies.audit.opening import next_step, opening
     from veneer.studies.audit.taught.show import show_taught
     from veneer.studies.audit.words import verdict_texts
+    from veneer.terminal import legend
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import in_clusters, plain_console, print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     run = read_json(out / "run.json", "the record of an audit")
     headline, sentences = verdict_texts(run, results)
@@ -195,17 +199,21 @@ def show(results: Results, out: Path) -> None:
     systems = [
         s for s in (REFERENCE, AUDITED, RESTORED) if results.where(metric="refusal_rate", system=s)
     ]
-    for name in ("set", "metric", "n", *systems):
-        table.add_column(name, justify="left" if name in ("set", "metric") else "right")
+    for title in ("set", "metric", "n", *systems):
+        table.add_column(title, justify="left" if title in ("set", "metric") else "right")
     for task in (HARMFUL, HARMLESS):
         for metric in SHOWN:
             rows = {r.system: r for r in results.where(task=task, metric=metric)}
             if rows:
-                n = f"{next(iter(rows.values())).n}{in_clusters(rows.values())}"
-                table.add_row(
-                    task, metric.replace("_", " "), n, *(figure(rows.get(s)) for s in systems)
-                )
+                n = counted(rows.values())
+                table.add_row(task, name(metric), n, *(figure(rows.get(s)) for s in systems))
     console.print()
     print_table(console, table)
+    console.print("value [95 % interval]")
+    shown = [r for r in results if r.task in (HARMFUL, HARMLESS) and r.metric in SHOWN]
+    named = {metric: name(metric) for metric in SHOWN if any(r.metric == metric for r in shown)}
+    for line in legend.meanings(named, shown):
+        console.print(line)
     if step := next_step(run, results, str(out)):
-        console.print(f"\nnext, put the refusals back: {step}")
+        console.print("\nnext, put the refusals back:")
+        print(f"  {step}")  # on one line, to be copied

@@ -285,9 +285,7 @@ def _render(page: PageContext) -> Markup:
         + [g for g in rows if g.split and not g.position and g.split != PATCHED],
         curves=curves(page),
         alone=by_itself,
-        scale=charts.Scale(
-            0.0, max([x for r in lanes for x in (r.value, r.high) if x is not None] + [1e-6]) * 1.02
-        ),
+        scale=charts.Scale(0.0, 1.02 * max(charts.linear_top({"": lanes})[0], 1e-6)),
         layers=weights,
         bars=bars,
         taught=taught_part(page),

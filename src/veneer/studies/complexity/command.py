@@ -62,6 +62,7 @@ class ComplexityCommand:
 
         self.machine.refuse_split("a complexity study, which codes programs by base,")
         self._refuse_unused()
+        self.machine.refuse_unread(self.base, self.aligned)
         names = self.tasks
         if self.programs.over_refusal:
             names += beside(names)
@@ -103,6 +104,7 @@ def show(results: Results) -> None:
     """One line per score: the least bits, with the interval."""
     from rich.table import Table
 
+    from veneer.report.basis import in_clusters, judged_by
     from veneer.studies.complexity.names import STUDY
     from veneer.studies.complexity.words import bytes_words, interval_words, target_words
     from veneer.terminal.tables import plain_console, print_table
@@ -110,14 +112,18 @@ def show(results: Results) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "score", "programs", "least bytes", "95 % interval", "n"):
         table.add_column(name)
-    for row in results.where(study=STUDY, metric="complexity_bits"):
+    rows = results.where(study=STUDY, metric="complexity_bits")
+    for row in rows:
         interval = interval_words(row.low, row.high)
         view = str(row.identity.get("view") or "all")
         target = target_words(row.of or "")
-        table.add_row(row.task, target, view, bytes_words(row.value), interval, str(row.n))
+        scored = (row.of or "").partition(">=")[0]
+        n = f"{row.n}{in_clusters(results.where(study=STUDY, task=row.task, metric=scored))}"
+        table.add_row(row.task, target, view, bytes_words(row.value), interval, n)
     console = plain_console()
     print_table(console, table)
-    print("Bytes of program and decoder together.")
+    legend = "bytes of program and decoder together; joint: all tasks' held-out prompts"
+    console.print("; ".join(filter(None, (legend, judged_by(rows)))))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ class CurveCommand:
 
         self.machine.refuse_split("a curve study, which trains base,")
         self._refuse_unused()
+        self.machine.refuse_unread(self.base, self.aligned)
         if self.curve.teach == "aligned" and self.aligned is None:
             raise InputError("--teach aligned needs the model that answers; give --aligned")
         if self.curve.teach == "aligned" and self.examples_file is not None:
@@ -125,10 +126,11 @@ def show(results: Results) -> None:
     """One line per score with a column per size, and a sentence per curve."""
     from rich.table import Table
 
+    from veneer.report.basis import counted, judged_by
     from veneer.studies.curve.names import STUDY, STYLE, TEST
     from veneer.studies.curve.words import finding, headline, score_words
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import in_clusters, plain_console, print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     console = plain_console()
     if sentence := headline(results):
@@ -146,9 +148,12 @@ def show(results: Results) -> None:
         own = {
             int(r.identity.get("examples")): r for r in rows if (r.task, r.metric) == (task, metric)
         }
-        n = f"{max(r.n for r in own.values())}{in_clusters(own.values())}"
-        table.add_row(task, score_words(metric), n, *(figure(own.get(s)) for s in sizes))
+        table.add_row(
+            task, score_words(metric), counted(own.values()), *(figure(own.get(s)) for s in sizes)
+        )
     print_table(console, table)
-    console.print("share of answers [95 % interval], by number of examples")
+    judged = judged_by(r for r in rows if r.metric in shown)
+    legend = "share of answers [95 % interval], by number of examples"
+    console.print("; ".join(filter(None, (legend, judged))))
     for sentence in finding(results):
         console.print(sentence)

@@ -89,6 +89,7 @@ class DepthCommand:
         from veneer.terminal.pairs import named
 
         others = named(self.also, "--also", "NAME=MODEL")
+        self.machine.refuse_unread(self.base, self.aligned, *others.values())
         veneer = None if self.veneer is None else Veneer.load(self.veneer)
         harmful, harmless = self._sources()
         prompts = read_prompts_of(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from veneer.foundation.results import Measurement, Results
+from veneer.report.basis import counted, judged_by
 from veneer.studies.depth.names import (
     ALL,
     FEW_REFUSALS,
@@ -42,7 +43,7 @@ def headline(results: Results) -> str | None:
     text = _undone(subject, halves[subject], lines[subject])
     if subject == "veneer" and "aligned" in halves:
         text += "; " + _undone("aligned", halves["aligned"], lines["aligned"])
-    return f"{text[0].upper()}{text[1:]}."
+    return f"{text[0].upper()}{text[1:]}; {basis(lines)}."
 
 
 def finding(results: Results, run: Mapping[str, Any]) -> list[str]:
@@ -117,10 +118,8 @@ def basis(rows: Rates) -> str:
     """The number of prompts behind each share, and who judged, such as "n = 100 prompts each; judge
     refusal-v3"."""
     measured = [r for by_count in rows.values() for r in by_count.values()]
-    n = sorted({r.n for r in measured})
-    judges = sorted({r.judge for r in measured if r.judge})
-    judged = f"; judge {', '.join(judges)}" if judges else ""
-    return f"n = {n[0]}{f' to {n[-1]}' if len(n) > 1 else ''} prompts each{judged}"
+    n = f"n = {counted(measured, 'prompts')} each"
+    return "; ".join(filter(None, (n, judged_by(measured))))
 
 
 def share(row: Measurement) -> str:

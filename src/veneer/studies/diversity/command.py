@@ -162,6 +162,7 @@ class DiversityCommand:
                 refuse_unused(self.prompts, "with stored answers that no model judges", "prompts")
         else:
             refuse_unused(stored, "without --responses", "drop_truncated", "drop_empty")
+            self.machine.refuse_unread(self.models.base, self.models.aligned)
         self.judge.refuse_unread(asks=True)
         if not judged:
             refuse_unused(method, "without a judge model", "judge_for")

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from veneer.report.basis import in_clusters
 from veneer.studies.diversity.settings import ALL_ANSWERS, ASPECTS
 from veneer.studies.diversity.words import drop_remark
-from veneer.terminal.tables import cell, digits, in_clusters, plain_console, print_table
+from veneer.terminal.tables import cell, digits, plain_console, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -24,7 +24,8 @@ def show_judged(results: Results, rows: Sequence[VerdictRow], usage: Mapping[str
     """One line per task, system and metric; below them the judges' outcomes, and what they cost."""
     from rich.table import Table
 
-    from veneer.terminal.tables import in_clusters, plain_console, print_table
+    from veneer.report.basis import in_clusters
+    from veneer.terminal.tables import plain_console, print_table
 
     console, table = plain_console(), Table(box=None, header_style="bold", pad_edge=False)
     for name in ("task", "system", "metric", "value [95 % interval]", "n", "judge"):

@@ -76,6 +76,7 @@ class LeakCommand:
         if self.method.retrain and self.base is None:
             raise InputError("--retrain is given without --base; give the base model to train")
         others = named(self.also, "--also", "NAME=MODEL")
+        self.machine.refuse_unread(self.model, self.base, *others.values())
         self._check_names(others)
         data = data_folder(folder)
         members = read_examples(members_source, data=data, split="train")
@@ -148,6 +149,7 @@ def show(results: Results, redacted: bool) -> None:
     """One sentence per system, and the false rates."""
     from rich.table import Table
 
+    from veneer.report.basis import counted
     from veneer.studies.leak.names import CALIBRATED
     from veneer.studies.leak.words import false_rate_caption, finding
     from veneer.terminal.show import figure
@@ -177,11 +179,7 @@ def show(results: Results, redacted: bool) -> None:
             )
             for system in systems
         ]
-        samples = sorted({r.n for r in rates if r is not None})
-        n = "" if not samples else f"{samples[0]:,}"
-        if len(samples) > 1:
-            n += f" to {samples[-1]:,}"
-        cells = (f"{row.n:,}", figure(row), n, *map(figure, rates))
+        cells = (counted([row]), figure(row), counted(rates), *map(figure, rates))
         table.add_row(row.of or "", row.judge or "", *cells)
     console.print()
     print_table(console, table)

@@ -48,6 +48,7 @@ class LmEvalCommand:
         from veneer.head.veneer import Veneer
         from veneer.studies.lm_eval.study import lm_eval
 
+        self.machine.refuse_unread(self.base, self.aligned)
         with progress() as report_progress:
             results = lm_eval(
                 partial(load_pair, self.base, self.aligned, self.templates, self.machine),
@@ -65,8 +66,9 @@ def print_table(results: Results) -> None:
     """Print one row per task and metric, the systems side by side."""
     from rich.table import Table
 
+    from veneer.report.basis import in_clusters
     from veneer.terminal.show import figure
-    from veneer.terminal.tables import in_clusters, plain_console, print_table
+    from veneer.terminal.tables import plain_console, print_table
 
     rows = {(r.task, r.metric, r.of, r.system): r for r in results}
     systems = list(dict.fromkeys(s for *_, s in rows))

@@ -91,7 +91,8 @@ class OvertonCommand:
 
 def show(results: Results) -> None:
     """One line per system and score, and what they rest on."""
-    from veneer.terminal.tables import cell, digits, in_clusters
+    from veneer.report.basis import in_clusters
+    from veneer.terminal.tables import cell, digits
 
     scores = [r for r in results if r.metric.startswith("overton_score")]
     for row in scores:

@@ -129,6 +129,7 @@ class RunCommand:
         self.workers.check_engine(self.engine)
         if trains_lora(self.method.baselines):
             self.machine.refuse_split("a LoRA among the baselines")
+        self.machine.refuse_unread(self.base, self.aligned)
         given = self.templates.given
         tasks = tasks_named(self.tasks, self.data)
         template = run_template(tasks, given, published=self.method.published)
@@ -215,6 +216,7 @@ class MeasureCommand:
         method = self.method.limited(self.limit)
         # the train prompts stand in run.json with their default
         config = replace(method, judges=judges, train_prompts=self.method.train_prompts)
+        self.machine.refuse_unread(self.base, self.aligned)
         given = self.templates.given
         tasks = tasks_named(self.tasks, self.data)
         template = measure_template(tasks, veneer, given)

@@ -143,6 +143,8 @@ class RecoverCommand:
             refuse_unused(self.method, where, *made, "max_new_tokens", "batch_size")
         else:
             self.models.needed()
+            peers = (peer.partition("=")[2] or peer for peer in self.peers)
+            self.machine.refuse_unread(self.models.base, self.models.aligned, *peers)
             refuse_unused(self.stored, "without stored answers", "format")
             if not any(v.summaries for v in self.method.prompts):
                 where = "without a summary variant in --variants"

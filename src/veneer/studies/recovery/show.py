@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from veneer.terminal.tables import cell, digits, in_clusters, plain_console, print_table
+from veneer.report.basis import in_clusters
+from veneer.terminal.tables import cell, digits, plain_console, print_table
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Measurement, Results

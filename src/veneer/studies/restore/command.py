@@ -14,7 +14,6 @@ from veneer.terminal.output import TableOptions, present
 from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
-    from veneer.foundation.results import Results
     from veneer.studies.restore.inputs import RestoreInputs, Roles
 
 LAB_TASKS = {
@@ -125,9 +124,11 @@ class RestoreCommand:
     output: TableOptions = field(default_factory=TableOptions)
 
     def run(self) -> None:
+        from veneer.studies.restore.show import show
         from veneer.studies.restore.study import restore
 
         self.machine.refuse_split("restore, which fine-tunes and exchanges weights,")
+        self.machine.refuse_unread(self.compromised, self.models.aligned, self.models.base)
         self._refuse_unused()
         roles = self.tasks.roles(lab=self.compromised.startswith("lab:"))
         inputs = self._inputs()
@@ -214,26 +215,3 @@ class RestoreCommand:
             **self.templates.template_words(),
             **self.machine.how(),
         }
-
-
-def show(results: Results) -> None:
-    """One sentence per method, with the candidate that was chosen for it."""
-    from veneer.report.discernment import discernment
-    from veneer.studies.restore.folders_0_1 import facts_of
-    from veneer.terminal.show import figure
-    from veneer.terminal.tables import plain_console
-
-    console = plain_console()
-
-    chosen = {
-        row.system: facts_of(row)["candidate"]
-        for row in results.where(study="restore", metric="chosen")
-    }
-    for row in results.where(study="restore", metric="restored"):
-        console.print(f"{row.system} ({chosen.get(row.system, row.system)}): {row.note}")
-    contrast = discernment(results)
-    if contrast is not None:
-        console.print(
-            f"discernment, AUROC on {contrast.task} (0.50 tells nothing): "
-            + ", ".join(f"{name} {figure(row)}" for name, row in contrast.systems.items())
-        )

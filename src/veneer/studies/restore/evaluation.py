@@ -182,8 +182,8 @@ class SplitEvaluation:
         )
 
     def curve_rows(self, system: str, scores: SystemScores) -> Iterator[Measurement]:
-        """One point of the trade-off: refusal_rate of harmful prompts, over_refusal_rate of safe
-        ones, capability."""
+        """A system's shares on this part, which are one point of the trade-off: refusal_rate of
+        harmful prompts, over_refusal_rate of safe ones, capability."""
         roles = self.roles
         columns = [
             (roles.harmful, "refusal_rate", "refusal_rate"),

@@ -195,7 +195,7 @@ def _render(page: PageContext) -> Markup:
         readings=readings,
         costs=[g for g in rows if g.split == "cost"],
         differences=[
-            g for g in rows if g.split == "test" and g.metric != "restored" and id(g) not in shown
+            g for g in rows if g.split == "test" and g.of is not None and id(g) not in shown
         ],
     )
 

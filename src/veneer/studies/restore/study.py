@@ -338,6 +338,8 @@ class RestoreStudy:
         for task in roles.measured():
             scored = [s.scored[task.name] for s in scores.values()]
             yield from behaviour_rows(task, evaluation.prompts[task.name], scored, seed=seed)
+        for name, system_scores in scores.items():
+            yield from evaluation.curve_rows(name, system_scores)
         restored = verdicts(
             {name: outcomes[name] for name in chosen},
             outcomes["compromised"],

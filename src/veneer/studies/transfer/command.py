@@ -136,6 +136,7 @@ class TransferCommand:
 
         names = self._model_names()
         self._check_models_differ(names)
+        self.machine.refuse_unread(*names.values())
         self._refuse_unused()
         method = self._method()
         tasks = self.prompts.chosen()

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from veneer.report.basis import counted, judged_by
+from veneer.report.words import in_plain_text, name
 from veneer.terminal.show import figure
 from veneer.terminal.tables import plain_console, print_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from veneer.foundation.results import Results
 
 COSTS = {
     "kl": "KL\nnats per token",
-    "time_ratio": "time\nof base's",
-    "memory_ratio": "memory\nof base's",
+    "time_ratio": "time\nratio to base",
+    "memory_ratio": "memory\nratio to base",
 }
 
 COUNTED = {"kl": "n", "time_ratio": "runs", "memory_ratio": "runs"}  # what n counts
-
-
-def n_range(n: Sequence[int]) -> str:
-    """Such as "5", or "4 to 5"."""
-    return f"{n[0]} to {n[-1]}" if len(n) > 1 else f"{n[0]}"
 
 
 def show(results: Results, chosen: str | None) -> None:
@@ -62,12 +57,12 @@ def show(results: Results, chosen: str | None) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system")
     for task, metric in heads.items():
-        n = sorted({r.n for (t, m, _, _), r in rows.items() if (t, m) == (task, metric)})
-        title = f"{task}\n{metric.replace('_', ' ')}"
-        table.add_column(f"{title}, n = {n[-1]}" if n else title, justify="right")
-    for name in costs:
-        n = sorted({r.n for (m, _), r in whole.items() if m == name})
-        table.add_column(f"{COSTS[name]}, {COUNTED[name]} = {n_range(n)}", justify="right")
+        n = counted(r for (t, m, _, _), r in rows.items() if (t, m) == (task, metric))
+        title = f"{task}\n{name(metric)}"
+        table.add_column(f"{title}, n = {n}" if n else title, justify="right")
+    for cost in costs:
+        n = counted(r for (m, _), r in whole.items() if m == cost)
+        table.add_column(f"{COSTS[cost]}, {COUNTED[cost]} = {n}", justify="right")
     for system in systems:
         cells = []
         for task, metric in heads.items():
@@ -78,15 +73,13 @@ def show(results: Results, chosen: str | None) -> None:
             cells.append(figure(rows.get((task, metric, None, system))) + share)
         table.add_row(system, *cells, *(figure(whole.get((m, system))) for m in costs))
     console = plain_console()
-    sentence = finding(list(results), chosen, lambda row: "").striptags().replace("−", "-")
+    sentence = in_plain_text(finding(list(results), chosen, lambda row: ""))
     if sentence:
         console.print(sentence, style="bold")
         console.print()
     print_table(console, table)
-    judges = {r.judge for (t, m, _, _), r in rows.items() if heads.get(t) == m and r.judge}
+    judged = judged_by(r for (t, m, _, _), r in rows.items() if heads.get(t) == m)
     legend = "value [95 % interval]"
     if portions:
         legend += ", in round brackets the portion: (system - base) / (aligned - base)"
-    if judges:
-        legend += f"; judge {', '.join(sorted(judges))}"
-    console.print(legend)
+    console.print("; ".join(filter(None, (legend, judged))))

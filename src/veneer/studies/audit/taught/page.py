@@ -54,7 +54,8 @@ def taught_part(page: PageContext) -> Markup:
     if not (sentences or samples or directions):
         return Markup("")
     tokens = {direction: token_lines(page.study.rows, task) for direction, task in TASKS.items()}
-    high = max([line.share.high or 0.0 for lines in tokens.values() for line in lines] + [1e-6])
+    shares = [line.share for lines in tokens.values() for line in lines]
+    high = max(charts.linear_top({"": shares})[0], 1e-6)
     return page.template(
         "taught.html.j2",
         package=__package__,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from veneer.foundation.invisible import spelled
+from veneer.report.basis import counted
 from veneer.studies.audit.taught.names import HEAD_CHANGE, RAISED, TASKS
 from veneer.studies.audit.taught.words import taught_sentences, token_sign, tokens_of
 from veneer.terminal.tables import cell, print_table
@@ -53,6 +54,7 @@ def show_taught(results: Results, console: Console) -> None:
         )
     console.print()
     print_table(console, table)
+    console.print(f"value [95 % interval], n = {counted(rows)} reference texts")
 
 
 def _place(contexts: object, token: str) -> str:
