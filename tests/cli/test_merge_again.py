@@ -68,4 +68,4 @@ def test_few_prompts_are_reported(tmp_path, capsys, caplog):
     ]
     assert main([*capture, "--max-new-tokens", "8", "--out", str(tmp_path / "c")]) == 0
     assert main(["extract", str(tmp_path / "c"), "--out", str(tmp_path / "v")]) == 0
-    assert "only 6 prompts" in caplog.text
+    assert "found 6 prompts" in caplog.text

@@ -120,8 +120,7 @@ def test_split_is_by_prompt_and_covers_everything():
         1,
         1,
     ) and few.warning == (
-        "found 3 prompts for a veneer, fewer than 10: the parts that choose and report it have 1 "
-        "and 1"
+        "found 3 prompts for a veneer, fewer than 10: its select and report splits have 1 and 1"
     )
     with pytest.raises(InputError, match="found 2 prompts; expected at least 3"):
         Split.by_prompt(range(2), ["a"] * 2, seed=0)

@@ -55,8 +55,8 @@ class Split:
                 chosen.append(splits[0].pop())
         few = (
             (
-                f"found {len(numbers)} prompts for a veneer, fewer than 10: the parts that choose "
-                f"and report it have {len(splits[1])} and {len(splits[2])}"
+                f"found {len(numbers)} prompts for a veneer, fewer than 10: its select and "
+                f"report splits have {len(splits[1])} and {len(splits[2])}"
             )
             if len(numbers) < 10
             else None
