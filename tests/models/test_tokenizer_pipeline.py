@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from checkpoints import rewrite, save, veneer_of
 from tiny import TEXT, tiny
@@ -138,6 +138,7 @@ def test_captures_and_merged_checkpoints_keep_the_tokens(name, tmp_path):
     assert ids(capture(pair, prompts, tmp_path / "capture", config).tokenizer) == wanted
     out = merge(veneer_of(lm), lm, tmp_path / "merged")
     assert ids(load_tokenizer(str(out))) == wanted
+    assert ids(AutoTokenizer.from_pretrained(out)) == wanted  # transformers alone
 
 
 def proto():

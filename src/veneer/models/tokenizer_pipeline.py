@@ -38,6 +38,15 @@ def follow_file(tokenizer: Any, file: Path) -> None:
         setattr(backend, part, getattr(written, part))
 
 
+def follows(tokenizer: Any, other: Any) -> bool:
+    """Whether two tokenizers normalise, cut and decode texts alike; also where one has no such
+    parts to compare."""
+    ours, theirs = (getattr(t, "backend_tokenizer", None) for t in (tokenizer, other))
+    if ours is None or theirs is None:
+        return True
+    return all(_state(getattr(ours, p)) == _state(getattr(theirs, p)) for p in PARTS[:3])
+
+
 def _differ_by_setting(ours: Tokenizer, written: Tokenizer) -> bool:
     """Whether two ways to cut differ by `add_prefix_space` alone, which tokenizer_config.json may
     set."""
