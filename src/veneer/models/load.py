@@ -260,7 +260,7 @@ def _from_pretrained(
         if file is not None:
             check_biases_read(file, model)
         model.room_on_disk = room
-        settle(model, method, words["dtype"], plain="quantization_config" in more)
+        settle(model, method, words["dtype"], plain=words["plain"] and file is None)
         _name_outputs(model)
     except VeneerError:
         raise
