@@ -11,7 +11,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils.hub import cached_file
 
-from veneer.foundation.errors import MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.files import read_json
 from veneer.models.tokenizer_pipeline import follow_file, follow_sentencepiece
 
@@ -23,6 +23,16 @@ OF_MISTRAL = {
     "pad_token": "<pad>",
 }
 OWN = "tokenizer.json"
+# files of which tokenizers are made
+VOCABULARIES = (
+    OWN,
+    "*.model*",
+    "vocab*",
+    "tekken.json",
+    "*.tiktoken",
+    "*.gguf",
+    "tokenization_*.py",
+)
 SENTENCEPIECE = "tokenizer.model"  # tiktoken's files have this name too:
 TIKTOKEN = re.compile(rb"[\w+/]+=* \d+\s")  # their first line
 
@@ -45,6 +55,12 @@ def load_tokenizer(at: str, **words: Any) -> Any:
         if _file(at, OWN, words) is None and _is_sentencepiece(model) and lacking:
             raise MissingExtra(
                 "sentencepiece", "sentencepiece", f"reading {at}/{SENTENCEPIECE}"
+            ) from None
+        folder = Path(at)
+        if folder.is_dir() and not any(p for name in VOCABULARIES for p in folder.glob(name)):
+            raise InputError(
+                f"{at} has no tokenizer; expected tokenizer.json in the model's folder: save the "
+                "model's tokenizer there with save_pretrained"
             ) from None
         raise
     if type(tokenizer).__name__ == "MistralCommonBackend":
