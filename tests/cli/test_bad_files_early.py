@@ -8,7 +8,7 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.models.language_model import LanguageModel
-from veneer.models.load import check_places
+from veneer.models.places import check_places
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.apart import check_apart
 

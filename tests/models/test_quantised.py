@@ -220,3 +220,70 @@ def test_quantised_weights_in_memory_are_not_merged(tmp_path):
     with pytest.raises(InputError, match=r"quantised .gptq.*without quantisation"):
         merge(veneer, lm, tmp_path / "m")
     assert not list(tmp_path.iterdir())
+
+
+NF4 = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
+
+
+def of_bitsandbytes(tensors: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+    """What the numbers of a matrix stand for, by the published layout."""
+    stored = tensors[name]
+    if stored.dtype == torch.int8:
+        return stored.float() * tensors[name.replace("weight", "SCB")][:, None] / 127
+    state = next(v for k, v in tensors.items() if k.startswith(f"{name}.quant_state"))
+    facts = json.loads(bytes(state.tolist()))
+    scales = tensors[f"{name}.nested_quant_map"][tensors[f"{name}.absmax"].long()]
+    nested = tensors[f"{name}.nested_absmax"].repeat_interleave(facts["nested_blocksize"])
+    scales = scales * nested[: len(scales)] + facts["nested_offset"]
+    halves = torch.stack([stored >> 4, stored & 15], -1).flatten().long()
+    values = tensors[f"{name}.quant_map"][halves]
+    return (values * scales.repeat_interleave(facts["blocksize"])).view(facts["shape"])
+
+
+@pytest.mark.parametrize("words", [NF4, {"load_in_8bit": True}])
+@torch.inference_mode()
+def test_bitsandbytes_becomes_plain_numbers_and_merges(words, tmp_path):
+    pytest.importorskip("bitsandbytes", reason="it quantises the model")
+    from transformers import BitsAndBytesConfig
+
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 16}
+    plain = save(tmp_path / "plain", tiny(**sizes))
+    how = BitsAndBytesConfig(**words, llm_int8_skip_modules=["lm_head"])
+    small = AutoModelForCausalLM.from_pretrained(plain, quantization_config=how, device_map="cpu")
+    folder = tmp_path / "small"
+    small.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    tensors = load_file(folder / "model.safetensors")
+    lm = load_model(str(folder), device="cpu")
+    assert lm.model.dequantised_from == "bitsandbytes"
+    state = lm.model.state_dict()
+    for name in ("self_attn.q_proj.weight", "mlp.down_proj.weight"):
+        name = f"model.layers.1.{name}"
+        torch.testing.assert_close(state[name], of_bitsandbytes(tensors, name), rtol=0, atol=1e-7)
+    out = merge(veneer_of(lm), lm, tmp_path / "m")
+    saved = load_file(out / "model.safetensors")
+    assert set(saved) == set(load_file(plain / "model.safetensors"))
+    assert torch.equal(saved[name], state[name])
+
+
+@pytest.mark.parametrize("parts", [("weight._data", "weight._scale"), ("codes", "codebooks")])
+def test_parts_of_quantised_weights_are_known_by_their_names(parts, tmp_path):
+    """As quanto and AQLM save them: not "weights are missing"."""
+    folder = save(tmp_path / "base")
+    name = "model.layers.0.mlp.up_proj."
+
+    def change(tensors):
+        weight = tensors.pop(f"{name}weight")
+        return {**tensors, f"{name}{parts[0]}": weight.to(torch.int8), f"{name}{parts[1]}": weight}
+
+    with_tensors(folder, change)
+    with pytest.raises(InputError, match=r"holds quantised weights \((a tensor|2 tensors) such as"):
+        load_model(str(folder), device="cpu")
+
+
+def test_the_quantisation_of_mlx_is_named(tmp_path):
+    folder = save(tmp_path / "base")
+    how = {"group_size": 32, "bits": 4}
+    rewrite(folder / "config.json", lambda c: c.update(quantization=how, quantization_config=how))
+    with pytest.raises(InputError, match=r"without quant_method, as MLX writes it, .*dequantize"):
+        load_model(str(folder), device="cpu")

@@ -11,7 +11,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoTokenizer
 
 from veneer.capture.integrity import check_manifest
 from veneer.capture.shards import SCHEMA, check_shard, is_done, read_shard
@@ -20,6 +19,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, read_json_lines
 from veneer.hub import local_place
 from veneer.models.head import Head
+from veneer.models.tokenizer import load_tokenizer
 from veneer.prompts.clusters import clusters_of
 
 
@@ -133,7 +133,7 @@ class Capture(Shown):
     @cached_property
     def tokenizer(self) -> Any:
         """Base's tokenizer, as the capture stored it."""
-        return AutoTokenizer.from_pretrained(self.folder / "tokenizer")
+        return load_tokenizer(str(self.folder / "tokenizer"))
 
     @property
     def one_hot(self) -> bool:

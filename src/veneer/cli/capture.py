@@ -325,7 +325,8 @@ class CaptureCommand:
     def _inputs(self) -> tuple[LanguageModel, Teacher, list[Prompt], CaptureConfig, Format]:
         """The arguments of Job.of."""
         from veneer.imports.teacher import check_answers
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
+        from veneer.models.places import check_places
         from veneer.tasks.source import load_prompts, refuse_unread
 
         prompts = load_prompts(

@@ -338,7 +338,8 @@ class GenerateCommand:
         from veneer.head.recorded import chosen_format
         from veneer.head.veneer import Veneer
         from veneer.models.formats import PlainFormat, check_arguments
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
+        from veneer.models.places import check_places
         from veneer.systems import System
         from veneer.systems.shifted import SMALL_MEND, ShiftedSystem
         from veneer.systems.system import warn_of_plain_text

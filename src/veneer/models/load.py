@@ -22,6 +22,7 @@ from veneer.models.auto_class import auto_class, check_causal
 from veneer.models.gguf.config import GGUFFile, check_biases_read, whole_config
 from veneer.models.gguf.cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
+from veneer.models.places import check_place
 from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
@@ -29,6 +30,8 @@ from veneer.models.unread import check_all_read
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+FOREIGN_CODE = "contains custom code"  # in the library's error
 
 
 def resolve_device(device: str) -> torch.device:
@@ -133,7 +136,7 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
 
         folder, tokenizer_folder = lab_folder(name)
         return _from_pretrained(name, str(folder), str(tokenizer_folder), words)
-    _check_place(name)
+    check_place(name)
     path = Path(name)
     if path.suffix == ".gguf":
         return _gguf(path, words)
@@ -144,34 +147,6 @@ def _whole(name: str, words: dict[str, Any]) -> tuple[Any, Any]:
         if config is not None:
             _vet(name, config.parent)
     return _from_pretrained(name, name, name, words)
-
-
-def check_places(*names: str | None) -> None:
-    """Raise InputError for a model that is no local folder or file though its name says so. A
-    command that loads several models looks for all of them before it loads one. None: not given."""
-    for name in names:
-        if name is None or name.startswith("lab:") or is_hub(name):
-            continue
-        if not any((Path(p) / "adapter_config.json").is_file() for p in (name, name.split("@")[0])):
-            _check_place(name)
-
-
-def _check_place(name: str) -> None:
-    path = Path(name)
-    if path.suffix == ".gguf":
-        if not path.is_file():
-            raise InputError(f"there is no file {path}; expected a GGUF file")
-    elif path.is_dir():
-        _check_folder(path)
-    elif path.is_file():
-        raise InputError(
-            f"{name} is a file; expected a model folder with config.json, a .gguf file, or a hub id"
-        )
-    elif name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(
-            f"there is no folder {name}; expected a model folder with config.json, a .gguf "
-            "file, or a hub id"
-        )
 
 
 def _vet(name: str, folder: Path) -> None:
@@ -215,23 +190,6 @@ def _check_hub(name: str, revision: str | None) -> Path | None:
     return config
 
 
-def _check_folder(path: Path) -> None:
-    if not (path / "config.json").is_file():
-        raise InputError(
-            f"{path} has no config.json; expected a Hugging Face model folder, or an adapter "
-            "folder with adapter_config.json"
-        )
-    if not any(path.glob("*.safetensors")):
-        pickles = sorted(
-            p.name for p in [*path.glob("*.bin"), *path.glob("*.pt"), *path.glob("*.pth")]
-        )
-        content = f"only pickled weights ({', '.join(pickles)})" if pickles else "no weights"
-        raise InputError(
-            f"{path} holds {content}; expected *.safetensors: save the model again with "
-            "save_pretrained"
-        )
-
-
 def _from_pretrained(
     name: str, model_at: str, tokenizer_at: str, words: dict[str, Any], **more: Any
 ) -> tuple[Any, Any]:
@@ -268,7 +226,7 @@ def _from_pretrained(
         if file is not None:
             check_biases_read(file, model)
         model.room_on_disk = room
-        settle(model, method, words["dtype"], plain="quantization_config" in more)
+        settle(model, method, words["dtype"], plain=words["plain"] and file is None)
         _name_outputs(model)
     except VeneerError:
         raise
@@ -290,6 +248,8 @@ def _from_pretrained(
             ) from None
         if method:
             raise refusal(name, method, _first(error)) from None
+        if FOREIGN_CODE in str(error):
+            raise _needs_code(name) from None
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub "
             "id that this machine can reach, a local folder with config.json, tokenizer and "
@@ -303,6 +263,13 @@ def _from_pretrained(
             f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
         )
     return model, tokenizer
+
+
+def _needs_code(what: str) -> InputError:
+    return InputError(
+        f"{what} needs code from its own repository, which is not run without your word; read that "
+        "code, and give --trust-remote-code (trust_remote_code=True in Python)"
+    )
 
 
 def _name_outputs(model: Any) -> None:
@@ -396,6 +363,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         try:
             tokenizer = load_tokenizer(str(folder), **remote)
         except Exception as error:
+            if FOREIGN_CODE in str(error):
+                raise _needs_code(f"the tokenizer of the adapter {folder}") from None
             raise InputError(
                 f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
                 "it again, or delete its files to use that of the base"

@@ -12,7 +12,8 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel, check_model
-from veneer.models.load import check_places, load_model
+from veneer.models.load import load_model
+from veneer.models.places import check_places
 from veneer.models.shipped import warn_of_settings
 from veneer.models.templates import template_of
 from veneer.models.vocabulary import Vocabulary, match_vocabularies

@@ -18,11 +18,13 @@ from veneer.models.language_model import LanguageModel
 
 # Of these the library makes plain weights while it loads, on any device.
 DEQUANTISED = ("fp8", "mxfp8", "mxfp4", "compressed-tensors")
+AFTERWARDS = ("bitsandbytes",)  # and of these when it has loaded them
+UNNAMED = "an unnamed method"
 HALVES = (torch.bfloat16, torch.float16)
 # What only a quantised checkpoint holds beside a weight, or in its place.
 PARTS = re.compile(
-    r"(weight_scale(_inv|_2)?|weight_packed|weight_zero_point|qweight|qzeros|scales|_scales|"
-    r"_blocks|SCB|absmax|quant_map|qscale_weight)$"
+    r"(weight_scale(_inv|_2|s)?|weight_packed|weight_zero_point|qweight|qzeros|scales|_scales|"
+    r"_blocks|SCB|absmax|quant_map|qscale_weight|weight\._(data|scale|shift)|W_q|codebooks)$"
 )
 
 
@@ -36,7 +38,7 @@ def method_of(config: Any) -> str | None:
         method = words.get("quant_method") or (
             "bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None
         )
-        return str(getattr(method, "value", method) or "an unnamed method")
+        return str(getattr(method, "value", method) or UNNAMED)
     return None
 
 
@@ -45,6 +47,12 @@ def stored(name: str, model_at: str, **remote: Any) -> tuple[Any, str | None]:
     that the library does not know: it would take the quantised numbers for the weights."""
     config = AutoConfig.from_pretrained(model_at, **remote)
     method = method_of(config)
+    if method == UNNAMED:
+        raise InputError(
+            f"{name} has a quantization_config without quant_method, as MLX writes it, which "
+            "transformers does not read; give the model without quantisation (mlx_lm.convert "
+            "--dequantize makes it)"
+        )
     # bitsandbytes: as it is written where both of its kinds are one
     if method not in (None, "bitsandbytes", *AUTO_QUANTIZATION_CONFIG_MAPPING):
         raise refusal(name, method, "it needs a version of transformers that knows this kind")
@@ -67,14 +75,16 @@ def plain_words(config: Any, method: str | None) -> dict[str, Any]:
 
 
 def settle(model: Any, method: str | None, dtype: torch.dtype | str, *, plain: bool) -> None:
-    """After loading: where weights were made plain, all of one dtype (the library leaves those that
+    """After loading: where weights are to be plain, all of one dtype (the library leaves those that
     were not quantised as they are stored), under the names of a plain checkpoint when they are
     saved, and `model.dequantised_from` records it.
 
-    plain: whether the library was told to make them plain (`plain_words`). It clears the config
-    then, but not the config of a multimodal model's text part."""
+    plain: whether they are. Some are since the library loaded them (`plain_words`); it clears the
+    config then, but not the config of a multimodal model's text part."""
+    if plain and method in AFTERWARDS:
+        model.dequantize()
     text = model.config.get_text_config(decoder=True)
-    if plain and hasattr(text, "quantization_config"):
+    if plain and method in DEQUANTISED and hasattr(text, "quantization_config"):
         del text.quantization_config
     if method is None or method_of(model.config) is not None:
         return
@@ -104,7 +114,11 @@ def need_plain_weights(lm: LanguageModel) -> None:
     if method is None:
         return
     other = "give the same model without quantisation as --base"
-    mend = "load it with load_model(..., plain=True)" if method in DEQUANTISED else other
+    mend = (
+        "load it with load_model(..., plain=True)"
+        if method in (*DEQUANTISED, *AFTERWARDS)
+        else other
+    )
     raise InputError(
         f"the weights of {lm.name} are quantised ({method}), but a merged checkpoint holds plain "
         f"numbers; {mend}"

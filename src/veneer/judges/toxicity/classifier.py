@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification
 
 from veneer.embed.chunks import chunks
 from veneer.embed.inputs import frame, padded, positions
@@ -18,6 +18,7 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
 from veneer.foundation.progress import Progress
 from veneer.judges.judge import Scores
+from veneer.models.tokenizer import load_tokenizer
 from veneer.prompts.prompt import Prompt
 
 BATCH = 32
@@ -125,7 +126,7 @@ def _load(name: str) -> tuple[Any, Any]:
             "safetensors (pickles are not read)"
         )
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        tokenizer = load_tokenizer(name)
         model, info = AutoModelForSequenceClassification.from_pretrained(
             name,
             dtype=torch.float32,

@@ -3,13 +3,17 @@ generations read."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoTokenizer
+
 from veneer.foundation.files import read_json, write_json, write_text
 from veneer.models.checkpoint.originals import PAPERS, PROCESSOR_FILES, TOKENIZER_FILES, Originals
 from veneer.models.tokenizer import load_tokenizer
+from veneer.models.tokenizer_pipeline import follows
 
 # transformers 5: 4
 NEW_CLASSES = {
@@ -38,11 +42,13 @@ def write_tokenizer(tokenizer: Any, originals: Originals, folder: Path) -> None:
             # Base has a tokenizer.model alone; this is the form that most engines read.
             tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
         if _reads_back(folder, tokenizer):
+            _for_plain_transformers(folder, tokenizer)
             return
         for path in {*copied, folder / "tokenizer.json"}:
             path.unlink(missing_ok=True)
     tokenizer.save_pretrained(folder)
     for_older_engines(folder)
+    _for_plain_transformers(folder, tokenizer)
 
 
 def copy_papers(originals: Originals, folder: Path) -> None:
@@ -115,6 +121,28 @@ def _copy(source: Path, folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return out
 
 
+def _for_plain_transformers(folder: Path, tokenizer: Any) -> None:
+    """Name the class that follows tokenizer.json, where the class that is named cuts texts
+    otherwise in transformers 5 (tokenizer_pipeline.py) and where this changes nothing else."""
+    path = folder / "tokenizer_config.json"
+    if not path.is_file() or not (folder / "tokenizer.json").is_file():
+        return
+    if follows(_plainly(folder), tokenizer):
+        return
+    config = read_json(path, "the config of a tokenizer")
+    write_json(path, {**config, "tokenizer_class": NEW_CLASSES["TokenizersBackend"]})
+    again = _plainly(folder)
+    if not follows(again, tokenizer) or not _same(again, tokenizer):
+        write_json(path, config)
+
+
+def _plainly(folder: Path) -> Any:
+    """The tokenizer that transformers gives; None where its class is the folder's own code."""
+    with contextlib.suppress(Exception):
+        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    return None
+
+
 def _reads_back(folder: Path, tokenizer: Any) -> bool:
     """Whether the copied files give `tokenizer`; they do not where it was changed
     after it was loaded."""
@@ -123,6 +151,10 @@ def _reads_back(folder: Path, tokenizer: Any) -> bool:
         again = load_tokenizer(str(folder), trust_remote_code=remote)
     except Exception:  # files of a form that only another class reads
         return False
+    return _same(again, tokenizer)
+
+
+def _same(again: Any, tokenizer: Any) -> bool:
     same = ("chat_template", "special_tokens_map")
     return (
         again.get_vocab() == tokenizer.get_vocab()

@@ -22,6 +22,7 @@ from veneer.models.vetting.sizes import (
 from veneer.models.vetting.tokenizer_file import vet_tokenizer
 
 LARGEST = 512 * 2**20  # bytes of a file of settings or of a tokenizer
+SMALLEST, POINTER = 1024, b"version https://git-lfs"
 SETTINGS = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 MEND = "fetch the model again from its author"
@@ -43,6 +44,10 @@ def vet_folder(folder: Path) -> None:
         if not stat.S_ISREG(status.st_mode):
             what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a device or a socket"
             raise InputError(f"{path} is {what}; expected a regular file: {MEND}")
+        if status.st_size < SMALLEST and path.read_bytes().startswith(POINTER):
+            raise InputError(
+                f"{path} is a pointer of Git LFS, and not the file itself; fetch it: git lfs pull"
+            )
         if path.name.endswith(SETTINGS) and status.st_size > LARGEST:
             raise InputError(
                 f"{path} has {status.st_size:,} bytes; expected at most {LARGEST >> 20} MiB: {MEND}"

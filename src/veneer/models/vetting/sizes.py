@@ -58,7 +58,20 @@ def _header(path: Path) -> dict[str, Any]:
         header = None
     if not isinstance(header, dict):
         raise InputError(f"{path} is damaged (its header is no JSON); fetch the checkpoint again")
+    wanted = 8 + length + max((_end(entry) for entry in header.values()), default=0)
+    if size < wanted:
+        raise InputError(
+            f"{path} was cut off (its header names {wanted:,} bytes, and it has {size:,}); fetch "
+            "the checkpoint again"
+        )
     return header
+
+
+def _end(entry: Any) -> int:
+    """Where the numbers of a tensor end, behind the header; 0 where the entry does not say."""
+    offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
+    end = offsets[-1] if isinstance(offsets, list) and offsets else 0
+    return end if isinstance(end, int) else 0
 
 
 def check_kinds(path: Path, files: list[Path]) -> None:

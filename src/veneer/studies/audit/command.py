@@ -137,7 +137,8 @@ class AuditCommand:
             refuse_unused(self.method, "with --patched-prompts 0", "steps")
 
     def _load(self) -> tuple[LanguageModel, LanguageModel]:
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
+        from veneer.models.places import check_places
 
         how = self.machine.how()
         check_places(self.reference, self.audited)

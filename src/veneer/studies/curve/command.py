@@ -108,8 +108,9 @@ class CurveCommand:
         present(results, self.out, lambda: show(results))
 
     def _load(self) -> CurveModels:
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
         from veneer.models.pair import Pair
+        from veneer.models.places import check_places
         from veneer.studies.curve.study import CurveModels
 
         base_format, form = self.templates.formats()

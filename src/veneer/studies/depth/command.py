@@ -125,7 +125,8 @@ class DepthCommand:
         return given.harmful or harmful, harmless if given.harmless is None else given.harmless
 
     def _load(self, veneer: Veneer | None, others: dict[str, str]) -> DepthModels:
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
+        from veneer.models.places import check_places
         from veneer.studies.depth.study import DepthModels
         from veneer.systems.system import System
 

@@ -127,7 +127,8 @@ class LeakCommand:
             )
 
     def _load(self, veneer: Veneer | None, others: dict[str, str]) -> LeakModels:
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
+        from veneer.models.places import check_places
         from veneer.studies.leak.study import LeakModels
 
         how = self.machine.how()

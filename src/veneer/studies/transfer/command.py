@@ -203,7 +203,8 @@ class TransferCommand:
 
     def _load(self, names: dict[str, str | None], veneer: Veneer | None) -> TransferModels:
         from veneer.head.recorded import recorded_format
-        from veneer.models.load import check_places, load_model
+        from veneer.models.load import load_model
+        from veneer.models.places import check_places
         from veneer.studies.transfer.models import TransferModels
 
         recorded = None if veneer is None else recorded_format(veneer.facts)
