@@ -20,7 +20,7 @@ HARM = (
 def read_alpaca_eval(path: Path, rules: Rules | None = None) -> Imported:
     """Read AlpacaEval's outputs; the prompt is the instruction. Raises InputError for a row with an
     input: the file does not store the form in which the model read it."""
-    imported = Imported(str(path), "alpaca-eval", rules or Rules())
+    imported = Imported(str(path), "alpaca-eval", rules or Rules(), numbered=True)
     ids: dict[str, str] = {}
     samples: dict[tuple[str, str], int] = {}
     for where, row in objects(path, ALPACA):

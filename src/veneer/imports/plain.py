@@ -52,6 +52,7 @@ def read_plain(path: Path, rules: Rules | None = None) -> Imported:
         rows += 1
         answers, turns, thought = _answers(row, where)
         id = _id(row, where, turns, ids)
+        imported.numbered = bool(ids)
         if turns is not None:
             imported.put_prompt(id, turns, where)
         given = _sample(row, where)

@@ -21,6 +21,7 @@ from veneer.imports.overton import read_api, read_open
 from veneer.imports.plain import ANSWERS, CHATS, read_plain
 from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
+from veneer.prompts.files import read_prompts
 
 Reader = Callable[[Path, Rules | None], Imported]
 READERS: dict[str, Reader] = {
@@ -39,6 +40,7 @@ READERS: dict[str, Reader] = {
 }
 FORMATS = ("auto", *READERS)
 PEEK = 2**22  # bytes
+PROMPTS = ".prompts.jsonl"  # ends the name of the file with the prompts of `veneer import`
 # Files beside the one with the answers: the keys that tell them -> what such a file is, and what to
 # give in its place.
 BESIDE: dict[frozenset[str], tuple[str, str]] = {
@@ -78,6 +80,9 @@ def read_stored(
     if format not in FORMATS:
         raise InputError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
     imported = READERS[guess(path) if format == "auto" else format](path, rules)
+    beside = path.with_name(path.name + PROMPTS)
+    if not imported.prompts and beside.is_file():  # `veneer import` wrote both
+        imported.prompts = read_prompts(str(beside))
     if system is not None:
         imported.name(system)
     return imported
