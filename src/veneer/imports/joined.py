@@ -78,11 +78,13 @@ class _Joined:
         """Return the id in a file -> the known prompt's of the same text. Of several with one text,
         the one of the same id counts, otherwise the first that is free."""
         own_to_known: dict[str, str] = {}
+        taken: set[str] = set()
         for prompt in prompts:
             ids = next((ids for key in _keys(prompt) if (ids := self.by_text.get(key))), [])
-            free = [i for i in ids if i not in own_to_known.values()]
+            free = [i for i in ids if i not in taken]
             if free:
                 own_to_known[prompt.id] = prompt.id if prompt.id in free else free[0]
+                taken.add(own_to_known[prompt.id])
         return own_to_known
 
     def _by_id(self, id: str, new: _Known) -> tuple[str, bool]:
