@@ -146,6 +146,7 @@ def _stored(prompt: Prompt) -> dict[str, Any]:
     alone = len(turns) == 1 and turns[0]["role"] == "user"
     return {
         "id": prompt.id,
+        **({} if prompt.cluster is None else {"cluster": prompt.cluster}),
         **({"prompt": turns[0]["content"]} if alone else {"messages": list(turns)}),
     }
 
