@@ -101,7 +101,6 @@ CASES = [
     (DIVERSE, "--veneer nowhere", "with stored answers"),
     (DIVERSE, "--base-format query", "with stored answers"),
     (DIVERSE, "--device cpu", "with stored answers"),
-    (DIVERSE, "--prompts sums.txt", "with stored answers that no model judges"),
     (DIVERSE, "--column x", "without --prompts"),
     (RECOVER, "--device cpu", "with stored answers"),
     (RECOVERY, "--own-summaries", "without a summary variant"),

@@ -124,3 +124,57 @@ def test_chats_and_other_keys(tmp_path, row, id, text, turns):
         texts(replies) == [(id, 0, text)]
         and [m["content"] for m in replies.prompts[0].messages] == turns
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (
+            "outputs.json",
+            [
+                {"instruction": t, "output": a, "generator": "g"}
+                for t, a in (("P", None), ("Q", "a"))
+            ],
+        ),
+        (
+            "completions.json",
+            {b: [{"test_case": b, "generation": a}] for b, a in (("P", None), ("Q", "a"))},
+        ),
+        (
+            "model_answer.json",
+            [
+                {"question_id": q, "model_id": "g", "choices": [{"turns": [a]}]}
+                for q, a in (("P", None), ("Q", "a"))
+            ],
+        ),
+    ],
+)
+def test_an_answer_of_null_is_dropped_and_counted(tmp_path, name, content):
+    (tmp_path / name).write_text(json.dumps(content))
+    stored = read_stored(tmp_path / name)
+    assert [r.text for r in stored.responses] == ["a"]
+    assert dict(stored.dropped) == {"error: no answer": 1}
+
+
+def test_rows_of_two_models_are_two_systems(tmp_path):
+    """As one system, the answers of two models to one prompt would pass for its variety."""
+    rows = [{"prompt": "Q", "response": f"{m} says", "model": m} for m in ("a", "b")]
+    path = put(tmp_path, "x.jsonl", *rows)
+    assert [(r.system, r.sample_id) for r in read_stored(path).responses] == [("a", 0), ("b", 0)]
+    assert [r.text for r in read_stored(path, system="b").responses] == ["b says"]
+    with pytest.raises(InputError, match="holds answers of 2 systems"):
+        read_stored(path, system="mine")
+
+
+@pytest.mark.parametrize(
+    ("row", "advice"),
+    [
+        ({"custom_id": "1", "method": "POST", "url": "/v1", "body": {}}, "this file as --prompts"),
+        ({"custom_id": "1", "params": {"messages": []}}, "this file as --prompts"),
+        ({"question_id": 81, "judge": ["j"], "judgment": "[[7]]", "score": 7}, "in model_answer/"),
+        ({"uid": "u", "judge": "j", "games": []}, "in model_answer/"),
+    ],
+)
+def test_a_file_beside_the_answers_names_them(tmp_path, row, advice):
+    with pytest.raises(InputError, match=advice):
+        read_stored(put(tmp_path, "x.jsonl", row))

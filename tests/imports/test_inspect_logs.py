@@ -166,3 +166,70 @@ def test_inspect_logs_of_chats(tmp_path):
     turns[1]["content"].append({"type": "image", "image": "x"})
     with pytest.raises(InputError, match="holds a part of the type 'image'"):
         read_stored(put(tmp_path, "log.json", json.dumps({**LOG, "samples": [sample]})))
+
+
+@pytest.mark.parametrize("ending", ["eval", "json"])
+def test_answers_that_inspect_or_a_person_marked(tmp_path, ending):
+    """An error of the model's reply, and an invalid sample, are dropped whatever text they hold; a
+    moderated answer stays."""
+    log = pytest.importorskip("inspect_ai.log", reason="needs inspect-ai to write a log of its own")
+    model = pytest.importorskip("inspect_ai.model")
+    output = model.ModelOutput.from_content
+    outputs = {
+        "whole": output("m", "whole"),
+        "half": output("m", "half an ans", error="connection lost"),
+        "kept": output("m", "I cannot.", stop_reason="content_filter", error="moderated"),
+        "changed": output("m", "as the model wrote"),
+        "invalid": output("m", "of a broken sandbox"),
+    }
+    outputs["changed"].completion = "42"
+    samples = [
+        log.EvalSample(id=id, epoch=1, input=f"{id}?", target="", output=value)
+        for id, value in outputs.items()
+    ]
+    written = log.EvalLog(
+        status="cancelled",
+        eval=log.EvalSpec(
+            created="2026-01-01T00:00:00+00:00",
+            task="quiz",
+            model="m",
+            dataset=log.EvalDataset(),
+            config=log.EvalConfig(),
+        ),
+        samples=samples,
+    )
+    samples[-1].invalidation = log.ProvenanceData(author="a", reason="r")
+    path = tmp_path / f"log.{ending}"
+    log.write_eval_log(written, str(path))
+    stored = read_stored(path)
+    assert sorted(texts(stored)) == [
+        ("changed", 0, "as the model wrote"),
+        ("kept", 0, "I cannot."),
+        ("whole", 0, "whole"),
+    ]
+    assert dict(stored.dropped) == {
+        "error: the answer broke off": 1,
+        "marked as invalid in the log": 1,
+    }
+    noticed = " ".join(stored.noticed)
+    assert "did not finish (status 'cancelled')" in noticed and "another completion" in noticed
+
+
+def test_a_log_of_a_killed_evaluation(tmp_path):
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("_journal/start.json", json.dumps({"eval": LOG["eval"]}))
+        archive.writestr("samples/1_epoch_1.json", json.dumps(LOG["samples"][0]))
+    stored = read_stored(path)
+    assert texts(stored) == [("1", 0, "a")] and "(status 'started')" in " ".join(stored.noticed)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "advice"),
+    [("a.xlsx", "xl/workbook.xml", "save it as CSV"), ("a.zip", "a.jsonl", "unpack it")],
+)
+def test_a_zip_that_is_no_log_is_what_it_is(tmp_path, name, entry, advice, capsys):
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr(entry, "")
+    assert run_import(tmp_path / name, tmp_path / "out.jsonl") == 2
+    assert advice in capsys.readouterr().err

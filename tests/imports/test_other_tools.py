@@ -304,4 +304,7 @@ def test_yaml_is_refused_by_name(tmp_path):
 )
 def test_training_sets_and_arenas_whose_answer_is_a_turn(tmp_path, row):
     given, stored = answers(lines(tmp_path / "x.jsonl", row))
-    assert given == [("0", 0, "x", "A")] and stored.prompts[0].messages[-1]["content"] == "Q"
+    assert (
+        given == [("0", 0, row.get("model", "x"), "A")]
+        and stored.prompts[0].messages[-1]["content"] == "Q"
+    )

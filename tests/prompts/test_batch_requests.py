@@ -68,3 +68,11 @@ def test_ids_are_those_of_the_results(tmp_path):
     assert read(tmp_path, {"messages": [USER]}, custom_id=7)[0].id == "7"
     with pytest.raises(InputError, match="has the custom_id None"):
         read(tmp_path, {"messages": [USER]}, custom_id=None)
+
+
+def test_the_requests_of_anthropic(tmp_path):
+    path = tmp_path / "requests.jsonl"
+    params = {"model": "m", "max_tokens": 9, "system": "s", "messages": [USER]}
+    path.write_text(json.dumps({"custom_id": "a", "params": params}) + "\n", encoding="utf-8")
+    (prompt,) = read_prompts(str(path))
+    assert (prompt.id, prompt.messages) == ("a", (SYSTEM, USER))

@@ -6,10 +6,13 @@ import logging
 import pytest
 
 from veneer.capture.artefact import Capture
+from veneer.cli.main import main
+from veneer.foundation.errors import InputError
 from veneer.head.extract import split_of
 from veneer.head.split import Split
 from veneer.measures.clusters import task_clusters
 from veneer.prompts.clusters import each_text_once, groups_of, prompt_clusters, same_text
+from veneer.prompts.files import read_prompts
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.given import make_task
 from veneer.tasks.registry import chosen_tasks
@@ -98,3 +101,30 @@ def test_too_few_texts_are_refused(texts):
     four = prompts(*(f"text {i % texts}" for i in range(4)))
     with pytest.raises(InputError, match=f"found {texts} clusters or different texts in the 4"):
         Split.by_prompt(range(4), ["a"] * 4, 0, prompt_clusters(four))
+
+
+def test_a_prompt_file_and_an_import_name_clusters(tmp_path):
+    """A cluster that an import found would otherwise be lost between two commands."""
+    path = tmp_path / "prompts.jsonl"
+    named = [{"prompt": "a", "cluster": "x"}, {"prompt": "b", "cluster": 7}, {"prompt": "c"}]
+    path.write_text("".join(json.dumps(r) + "\n" for r in named), encoding="utf-8")
+    assert [p.cluster for p in read_prompts(str(path))] == ["x", "7", None]
+    path.write_text('{"prompt": "a", "cluster": [1]}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 1 has the cluster \[1\]; expected a text"):
+        read_prompts(str(path))
+    state = {
+        "adapter_spec": {"model": "m", "method": "generation"},
+        "request_states": [
+            {
+                "instance": {"id": "i", "input": {"text": t}, "perturbation": {"name": t}},
+                "train_trial_index": 0,
+                "request": {"prompt": t},
+                "result": {"success": True, "completions": [{"text": "A"}]},
+            }
+            for t in ("Q", "Qo")
+        ],
+    }
+    source, out = tmp_path / "scenario_state.json", tmp_path / "answers.jsonl"
+    source.write_text(json.dumps(state), encoding="utf-8")
+    assert main(["import", str(source), "--out", str(out)]) == 0
+    assert [p.cluster for p in read_prompts(f"{out}.prompts.jsonl")] == ["i", "i"]

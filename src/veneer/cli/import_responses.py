@@ -72,6 +72,7 @@ class ImportCommand:
         from veneer.foundation.errors import InputError
         from veneer.foundation.files import json_lines
         from veneer.imports import Rules, read_stored
+        from veneer.imports.registry import PROMPTS
         from veneer.imports.tables import other_rows
         from veneer.prompts.files import read_prompts
 
@@ -106,7 +107,7 @@ class ImportCommand:
         prompts = given or imported.prompts
         texts = {out: "".join(r.line() for r in imported.responses)}
         if prompts:
-            beside = out.with_name(out.name + ".prompts.jsonl")
+            beside = out.with_name(out.name + PROMPTS)
             texts = {beside: json_lines(_stored(p) for p in prompts), **texts}
         _write(texts)
         print("\n".join(imported.summary()))
@@ -145,6 +146,7 @@ def _stored(prompt: Prompt) -> dict[str, Any]:
     alone = len(turns) == 1 and turns[0]["role"] == "user"
     return {
         "id": prompt.id,
+        **({} if prompt.cluster is None else {"cluster": prompt.cluster}),
         **({"prompt": turns[0]["content"]} if alone else {"messages": list(turns)}),
     }
 

@@ -20,7 +20,7 @@ HARM = (
 def read_alpaca_eval(path: Path, rules: Rules | None = None) -> Imported:
     """Read AlpacaEval's outputs; the prompt is the instruction. Raises InputError for a row with an
     input: the file does not store the form in which the model read it."""
-    imported = Imported(str(path), "alpaca-eval", rules or Rules())
+    imported = Imported(str(path), "alpaca-eval", rules or Rules(), numbered=True)
     ids: dict[str, str] = {}
     samples: dict[tuple[str, str], int] = {}
     for where, row in objects(path, ALPACA):
@@ -36,12 +36,7 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None) -> Imported:
         name = given if isinstance(given, str) and given else path.stem
         sample = samples.get((name, id), 0)
         samples[name, id] = sample + 1
-        imported.put(
-            id,
-            sample,
-            name,
-            get(row, "output", str, where, ALPACA),
-        )
+        _put(imported, id, sample, name, row, "output", where, ALPACA)
     return _with_rows(imported, len(ids), ALPACA)
 
 
@@ -71,9 +66,7 @@ def read_model_answers(path: Path, rules: Rules | None = None) -> Imported:
                 else turns[0]
             )
             text = turn.get("answer") if isinstance(turn, dict) else turn
-            if not isinstance(text, str):
-                raise InputError(f"{where} has a turn that is no text; expected {TURNS}")
-            imported.put(id, sample, name, text)
+            _put(imported, id, sample, name, {"turn": text}, "turn", where, TURNS)
     return _with_rows(imported, rows, TURNS)
 
 
@@ -86,26 +79,37 @@ def read_harmbench(path: Path, rules: Rules | None = None) -> Imported:
         for behaviour, cases in whole.items():
             ids: dict[str, str] = {}
             samples: dict[str, int] = {}
-            texts = [
-                _case(c, f"{where}, behaviour {behaviour!r}")
-                for c in (cases if isinstance(cases, list) else [cases])
+            place = f"{where}, behaviour {behaviour!r}"
+            rows_here = [
+                an_object(c, place, HARM) for c in (cases if isinstance(cases, list) else [cases])
             ]
-            several = len({t for t, _ in texts}) > 1
-            for text, answer in texts:
+            texts = [get(row, "test_case", str, place, HARM) for row in rows_here]
+            several = len(set(texts)) > 1
+            for text, row in zip(texts, rows_here, strict=True):
                 rows += 1
                 id = ids.setdefault(text, f"{behaviour}/{len(ids)}" if several else behaviour)
-                imported.put_prompt(
-                    id, ({"role": "user", "content": text},), f"{where}, behaviour {behaviour!r}"
-                )
+                imported.put_prompt(id, ({"role": "user", "content": text},), place)
                 sample = samples.get(id, 0)
                 samples[id] = sample + 1
-                imported.put(id, sample, path.stem, answer)
+                _put(imported, id, sample, path.stem, row, "generation", place, HARM)
     return _with_rows(imported, rows, HARM)
 
 
-def _case(case: Any, where: str) -> tuple[str, str]:
-    row = an_object(case, where, HARM)
-    return get(row, "test_case", str, where, HARM), get(row, "generation", str, where, HARM)
+def _put(
+    imported: Imported,
+    id: str,
+    sample: int,
+    system: str,
+    row: dict[str, Any],
+    key: str,
+    where: str,
+    expected: str,
+) -> None:
+    """Add the answer under a key; one of null is an error and is dropped."""
+    if row.get(key, "") is None:
+        imported.dropped["error: no answer"] += 1
+    else:
+        imported.put(id, sample, system, get(row, key, str, where, expected))
 
 
 def _with_rows(imported: Imported, rows: int, expected: str) -> Imported:

@@ -25,7 +25,7 @@ def read_garak(path: Path, rules: Rules | None = None) -> Imported:
     of each attempt counts. Raises InputError for attempts of several turns, whose later prompts
     the report stores only inside the talk, and for prompts that are more than text.
     """
-    imported = Imported(str(path), "garak", rules or Rules())
+    imported = Imported(str(path), "garak", rules or Rules(), numbered=True)
     attempts: dict[str, tuple[str, dict[str, Any]]] = {}
     name = path.stem
     for where, row in objects(path, EXPECTED):

@@ -4,6 +4,7 @@ dropped, changed or noticed."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -52,7 +53,9 @@ clean it themselves."""
 @dataclass
 class Imported:
     """Imported answers. dropped: reason -> number of answers dropped. noticed: sentence -> number
-    of answers that stayed and that it concerns."""
+    of answers that stayed and that it concerns. numbered: whether the reader numbered the prompts,
+    since the file gives them no ids. ids: id in the file -> id that the answers have now, where
+    they were joined with those of other files (joined.py)."""
 
     source: str
     format: str
@@ -62,6 +65,8 @@ class Imported:
     dropped: Counter[str] = field(default_factory=Counter)
     noticed: Counter[str] = field(default_factory=Counter)
     facts: dict[str, Any] = field(default_factory=dict)
+    numbered: bool = False
+    ids: dict[str, str] = field(default_factory=dict)
     _seen: set[tuple[str, str, str, int]] = field(default_factory=set, repr=False)
     _prompts: dict[str, tuple[str, Turns]] = field(default_factory=dict, repr=False)
 
@@ -174,6 +179,12 @@ class Imported:
         elif others := sum(r.system != system for r in self.responses):
             self.responses = [r for r in self.responses if r.system == system]
             self.dropped["another system's answer"] += others
+
+    def rename(self, ids: Mapping[str, str]) -> None:
+        """Give prompts and answers other ids."""
+        self.ids = dict(ids)
+        self.prompts = [replace(p, id=ids[p.id]) for p in self.prompts]
+        self.responses = [replace(r, prompt_id=ids[r.prompt_id]) for r in self.responses]
 
     def summary(self) -> list[str]:
         """Return what happened, one line per fact, for people."""

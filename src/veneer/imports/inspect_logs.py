@@ -13,11 +13,13 @@ from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.reading.content import read_bytes
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user
 from veneer.imports.choices import of_parts, put_choice
-from veneer.imports.imported import Imported, Rules
+from veneer.imports.imported import BROKEN, Imported, Rules
 from veneer.imports.rows import an_object, get, parsed
 
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
 MORE = "the model read other messages than the sample's input (a solver's system text or template)"
+REWRITTEN = "a solver wrote another completion for the scorer; the model's own answer is read"
+HEADERS = ("header.json", "_journal/start.json")  # the second alone: the evaluation was killed
 LONGEST = 512 * 2**20  # bytes of one JSON file
 ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
 # What zipfile raises for an entry that is damaged, encrypted, or in a form that it does not know;
@@ -47,13 +49,14 @@ def read_inspect(path: Path, rules: Rules | None = None) -> Imported:
         imported.put_prompt(id, turns, where, task=task)
         output = sample.get("output")
         choices = output.get("choices") if isinstance(output, dict) else None
-        if sample.get("error") or not isinstance(choices, list) or not choices:
-            imported.dropped[
-                "error: the sample failed" if sample.get("error") else "error: no output"
-            ] += 1
+        if why := _no_answer(sample, output, choices):
+            imported.dropped[why] += 1
             continue
+        assert isinstance(output, dict) and isinstance(choices, list)
         if _read_more(sample.get("messages"), turns):
             imported.noticed[MORE] += 1
+        if _rewritten(output, choices):
+            imported.noticed[REWRITTEN] += 1
         for number, value in enumerate(choices):
             choice = an_object(value, where, EXPECTED)
             put_choice(
@@ -66,11 +69,38 @@ def read_inspect(path: Path, rules: Rules | None = None) -> Imported:
                 where,
                 task=task,
             )
+    status = imported.facts["status"]
+    if status not in (None, "success") and imported.responses:
+        why = f"the evaluation did not finish (status {status!r}); others may be missing"
+        imported.noticed[why] = len(imported.responses)
     if not count:
         raise InputError(
             f"{path} holds no samples; expected {EXPECTED}; was the evaluation finished?"
         )
     return imported
+
+
+def _no_answer(sample: dict[str, Any], output: Any, choices: Any) -> str | None:
+    """Return why a sample has no answer that counts; None where it has one."""
+    if sample.get("error"):
+        return "error: the sample failed"
+    if sample.get("invalidation"):
+        return "marked as invalid in the log"
+    if not isinstance(choices, list) or not choices:
+        return "error: no output"
+    refused = any(isinstance(c, dict) and c.get("stop_reason") == "content_filter" for c in choices)
+    return BROKEN if output.get("error") and not refused else None
+
+
+def holds_log(path: Path) -> bool:
+    """Return whether a file is a zip with the header of a log, in whole or as it begins."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name in archive.namelist() for name in HEADERS)
+    except UNREADABLE:
+        return True  # the reader says what is wrong with it
 
 
 def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
@@ -104,14 +134,12 @@ def _eval_zip(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str,
             names = sorted(
                 n for n in archive.namelist() if n.startswith("samples/") and n.endswith(".json")
             )
-            start = next(
-                (n for n in ("header.json", "_journal/start.json") if n in archive.namelist()), None
-            )
+            start = next((n for n in HEADERS if n in archive.namelist()), None)
             if start is None:
                 raise InputError(
                     f"{path} is a zip without header.json; expected {EXPECTED}, in the .eval form"
                 )
-            header = _entry(archive, start, path)
+            header = {"status": "started", **_entry(archive, start, path)}
     except UNREADABLE as error:
         raise InputError(
             f"{path} is a damaged zip ({error}); expected {EXPECTED}; copy it again"
@@ -188,6 +216,16 @@ def _read_more(messages: Any, turns: Turns) -> bool:
     before = messages[: len(messages) - len(last)]
     texts = [_text_of(m.get("content")) for m in before]
     return bool(before) and texts != [t["content"] for t in turns]
+
+
+def _rewritten(output: dict[str, Any], choices: list[Any]) -> bool:
+    """Return whether the completion, which scorers read, is not the text of the first choice."""
+    completion = output.get("completion")
+    message = choices[0].get("message") if isinstance(choices[0], dict) else None
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(completion, str) or not isinstance(content, str):
+        return False
+    return completion.strip() not in ("", content.strip())
 
 
 def _text_of(content: Any) -> Any:

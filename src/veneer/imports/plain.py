@@ -32,6 +32,8 @@ ANSWERS = ("text", "response", "completion", "output", "generation", "generated_
 CHATS = ("messages", "conversations", "conversation")
 # under which keys the reason stands why an answer ended: OpenAI's, Anthropic's, Ollama's
 ENDS = ("finish_reason", "stop_reason", "done_reason")
+# under which keys files name the model that answered, where they do not say "system"
+MODELS = ("model", "model_id", "model_name", "generator")
 NO_ERROR = ("", "none", "null", "nan", "false", "0", "[]", "{}")
 
 
@@ -52,6 +54,7 @@ def read_plain(path: Path, rules: Rules | None = None) -> Imported:
         rows += 1
         answers, turns, thought = _answers(row, where)
         id = _id(row, where, turns, ids)
+        imported.numbered = bool(ids)
         if turns is not None:
             imported.put_prompt(id, turns, where)
         given = _sample(row, where)
@@ -232,8 +235,8 @@ def _says_error(value: Any) -> bool:
 
 def _name(row: dict[str, Any], path: Path) -> str:
     """Return the name of the system that answered; beside a chat, "system" is its system text."""
-    name = row.get("system") if _answer_keys(row) else None
-    return name if isinstance(name, str) and name else path.stem
+    names = (row.get(k) for k in ("system", *MODELS) if k != "system" or _answer_keys(row))
+    return next((n for n in names if isinstance(n, str) and n), path.stem)
 
 
 def _answer_keys(row: dict[str, Any]) -> list[str]:

@@ -29,7 +29,7 @@ def read_promptfoo(path: Path, rules: Rules | None = None) -> Imported:
     several steps, for answers that a provider turned into JSON, and for two providers of one name:
     promptIdx numbers the pairs of prompt and provider.
     """
-    imported = Imported(str(path), "promptfoo", rules or Rules())
+    imported = Imported(str(path), "promptfoo", rules or Rules(), numbered=True)
     ids: dict[str, str] = {}
     samples: Counter[tuple[str, str]] = Counter()
     columns: dict[tuple[str, str, str], tuple[Any, str]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,13 @@ from veneer.imports.benchmarks import read_alpaca_eval, read_harmbench, read_mod
 from veneer.imports.garak import ENTRIES, read_garak
 from veneer.imports.helm import read_helm
 from veneer.imports.imported import Imported, Rules
-from veneer.imports.inspect_logs import read_inspect
+from veneer.imports.inspect_logs import holds_log, read_inspect
 from veneer.imports.lm_eval_samples import read_lm_eval
 from veneer.imports.overton import read_api, read_open
 from veneer.imports.plain import ANSWERS, CHATS, read_plain
 from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
+from veneer.prompts.files import read_prompts
 
 Reader = Callable[[Path, Rules | None], Imported]
 READERS: dict[str, Reader] = {
@@ -39,6 +39,7 @@ READERS: dict[str, Reader] = {
 }
 FORMATS = ("auto", *READERS)
 PEEK = 2**22  # bytes
+PROMPTS = ".prompts.jsonl"  # ends the name of the file with the prompts of `veneer import`
 # Files beside the one with the answers: the keys that tell them -> what such a file is, and what to
 # give in its place.
 BESIDE: dict[frozenset[str], tuple[str, str]] = {
@@ -57,6 +58,22 @@ BESIDE: dict[frozenset[str], tuple[str, str]] = {
     frozenset({"results", "configs", "versions"}): (
         "lm-eval's table of scores, which holds no answers",
         "give samples_TASK_DATE.jsonl, which lm-eval writes with --log_samples",
+    ),
+    frozenset({"custom_id", "method", "url", "body"}): (
+        "the requests of a batch, which hold no answers",
+        "give the results of the batch, and this file as --prompts",
+    ),
+    frozenset({"custom_id", "params"}): (
+        "the requests of a batch, which hold no answers",
+        "give the results of the batch, and this file as --prompts",
+    ),
+    frozenset({"question_id", "judge", "judgment"}): (
+        "a file of MT-bench's judgements, which holds no answers",
+        "give the model's file in model_answer/",
+    ),
+    frozenset({"uid", "judge", "games"}): (
+        "a file of Arena-Hard's judgements, which holds no answers",
+        "give the model's file in model_answer/",
     ),
     frozenset({"output_1", "output_2"}): (
         "a comparison of two systems, as AlpacaEval's annotations are",
@@ -78,6 +95,9 @@ def read_stored(
     if format not in FORMATS:
         raise InputError(f"there is no format {format!r}; expected one of {', '.join(FORMATS)}")
     imported = READERS[guess(path) if format == "auto" else format](path, rules)
+    beside = path.with_name(path.name + PROMPTS)
+    if not imported.prompts and beside.is_file():  # `veneer import` wrote both
+        imported.prompts = read_prompts(str(beside))
     if system is not None:
         imported.name(system)
     return imported
@@ -86,7 +106,7 @@ def read_stored(
 def guess(path: Path) -> str:
     """Return the format of a file, by its first object. Raises InputError where it fits none."""
     check_regular(path, "a file of stored answers")
-    if zipfile.is_zipfile(path):
+    if ending(path) == ".eval" or holds_log(path):
         return "inspect"
     with opened(path, "a file of stored answers") as stream:
         start = stream.read(PEEK)

@@ -190,6 +190,7 @@ def prompt_of_row(
         plain if template is None else wrapped(template, messages),
         reference=_target(where, row),
         template=template or PLACE,
+        cluster=_cluster(where, row),
     )
 
 
@@ -223,6 +224,16 @@ def _target(where: str, row: dict[str, Any]) -> dict[str, Any]:
             f"{where} holds half of a character (a lone surrogate); expected valid Unicode"
         )
     return {ANSWER_START: target}
+
+
+def _cluster(where: str, row: dict[str, Any]) -> str | None:
+    """Return what the row calls the prompts that are not independent of it; None for nothing."""
+    named = row.get("cluster")
+    if named is None or named == "":
+        return None
+    if (cluster := as_id(named)) is None:
+        raise InputError(f"{where} has the cluster {named!r}; expected a text or a whole number")
+    return cluster
 
 
 def _id(where: str, number: int, row: dict[str, Any]) -> str:

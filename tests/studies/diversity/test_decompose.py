@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from veneer.statistics import intervals
 from veneer.studies.diversity.decompose import (
     PromptCosines,
     PromptSets,
@@ -263,3 +264,24 @@ def test_accumulation_beyond_the_sample():
         sets = [{str(i) for i in np.flatnonzero(rng.random(300) < chance)} for _ in range(6)]
         off.append(accumulation(sets[:3], np.array([6.0]))[0] / len(set().union(*sets)) - 1)
     assert abs(np.mean(off)) < 0.05
+
+
+def test_few_prompts_do_not_look_certain():
+    """A resample of three prompts reaches no further than these three: its limits held the true
+    drop in 0.72 of such studies. Those of the mean of three differences have Student's t."""
+    rng = np.random.default_rng(2)
+    prompts = []
+    for p in range(4):
+        answers = [draw_answer(rng, p, int(t)) for t in rng.integers(1, 4, 4)]
+        prompts.append(PromptSets(answers, answers, [draw_answer(rng, p, 4) for _ in range(3)]))
+    drops = [
+        mean_pairwise_jaccard_distance(p.base) - mean_pairwise_jaccard_distance(p.aligned)
+        for p in prompts
+    ]
+    drop = decompose(prompts).terms["drop"]
+    expected = intervals.difference(np.array(drops), np.zeros(4))
+    assert (drop.value, drop.low, drop.high) == pytest.approx(
+        (expected.value, expected.low, expected.high)
+    )
+    united = decompose(prompts).terms["united"]
+    assert 1 <= united.low <= united.value <= united.high <= 4

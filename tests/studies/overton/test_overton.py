@@ -14,6 +14,7 @@ from veneer.endpoint import Reply, Usage
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.imports import read_stored
+from veneer.statistics import intervals
 from veneer.studies.overton.adjusted import adjusted_means
 from veneer.studies.overton.command import show
 from veneer.studies.overton.coverage import EmbeddingCoverage, JudgeCoverage
@@ -381,3 +382,13 @@ def test_answers_belong_to_the_question_of_their_text_and_to_no_other(tmp_path):
     path.write_text(json.dumps({"prompt_id": "1", "text": "by its id"}) + "\n")
     read = read_stored(path, rules=RULES, system="s")
     assert _by_question(questions, read, "s") == [[], ["by its id"]]
+
+
+def test_the_adjusted_interval_of_few_questions_is_that_of_the_raw_score():
+    """Where every system answers every question the two figures are one."""
+    table = np.random.default_rng(4).uniform(0.2, 0.7, (3, 5))
+    for row, adjusted in zip(table, adjusted_means(table), strict=True):
+        raw = intervals.on_scale(row, 0, 1)
+        assert (adjusted.value, adjusted.low, adjusted.high) == pytest.approx(
+            (raw.value, raw.low, raw.high)
+        )

@@ -84,10 +84,11 @@ class SampledTemplates(TemplateOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class PromptOptions:
-    """The prompts that models answer, or that a judge reads with stored answers."""
+    """The prompts that models answer, or that were answered where the answers are stored."""
 
     prompts: Annotated[str | None, Option(metavar="TASK|FILE")] = None
-    """A task's name or a file of prompts."""
+    """A task's name or a file of prompts. Beside stored answers: their texts, which join answers of
+    several files and which a judge reads, and their clusters."""
     column: str | None = None
     """Column that holds the prompt, in a CSV or Parquet file or a hub data set."""
     data: Annotated[str | None, Option(metavar="FOLDER")] = None
@@ -158,8 +159,6 @@ class DiversityCommand:
             self.machine.refuse_loading(where)
             sampling = ("samples", "temperature", "max_new_tokens", "batch_size")
             refuse_unused(method, where, *sampling)
-            if not judged:
-                refuse_unused(self.prompts, "with stored answers that no model judges", "prompts")
         else:
             refuse_unused(stored, "without --responses", "drop_truncated", "drop_empty")
             self.machine.refuse_unread(self.models.base, self.models.aligned)
@@ -176,9 +175,11 @@ class DiversityCommand:
 
         files = self.stored
         answers = StoredMaterial(self.prompts.limit)
-        prompts = {p.id: p for p in self.prompts.load()}
+        source = self.prompts.prompts or ""
+        prompts = replace(self.prompts, limit=None).load()  # the answers say which come first
         rules = Rules(clean=False, drop_truncated=files.drop_truncated, drop_empty=files.drop_empty)
-        answers.add_answers(named_files(files.responses, "--responses"), rules)
+        named = named_files(files.responses, "--responses")
+        answers.add_answers(named, rules, prompts, source)
         answers.add_judgements(
             named_files(files.quality, "--quality"),
             named_files(files.stance, "--stance"),
@@ -197,7 +198,7 @@ class DiversityCommand:
                 Path(self.out),
                 self.method,
                 embedder=self._embedder(),
-                judging=self._judging({**answers.prompts, **prompts}),
+                judging=self._judging(answers.prompts),
                 settings={**answers.settings, **self._settings()},
                 facts={"imported": answers.notes},
                 progress=progress,

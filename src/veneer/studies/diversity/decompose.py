@@ -48,7 +48,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from veneer.statistics import bootstrap
+from veneer.statistics import bootstrap, jackknife
 from veneer.statistics.intervals import Estimate
 from veneer.statistics.reasons import Reason
 from veneer.studies.diversity.text_measures import accumulation, mean_pairwise_jaccard_distance
@@ -162,7 +162,7 @@ def _decompose(
     group = (
         np.arange(len(prompts)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     )
-    limits = _limits(statistic, group, value, seed)
+    limits = _limits(statistic, group, value, seed, most)
     return Decomposition(limits, bool(value["united"][0] >= curve.m[-1] - 1e-9), len(prompts))
 
 
@@ -239,10 +239,16 @@ def _lexical(sets: Sequence[Set[str]]) -> float:
 
 
 def _limits(
-    statistic: Callable[[np.ndarray], Drawn], group: np.ndarray, value: Drawn, seed: int
+    statistic: Callable[[np.ndarray], Drawn],
+    group: np.ndarray,
+    value: Drawn,
+    seed: int,
+    most: float,
 ) -> dict[str, Estimate]:
-    """BCa intervals of every term from the same resamples of prompts, or of whole clusters. group:
-    (P,) the number of each prompt's cluster."""
+    """BCa intervals of every term from the same resamples of prompts, or of whole clusters. Few
+    prompts' resamples reach no further than the prompts themselves, and the jackknife with
+    Student's t, which does, sees nothing of a bound that m may reach: theirs is the wider of the
+    two. group: (P,) the number of each prompt's cluster. most: the largest m."""
     points = {t: float(x[0]) for t, x in value.items()}
     n, k = len(group), int(group.max()) + 1
     if k < 2:
@@ -270,6 +276,11 @@ def _limits(
             estimates[t] = Estimate(points[t], None, None, n, "bca", note)
         else:
             low, high, method = bootstrap.limits(points[t], drawn, left_out)
+            if k < bootstrap.LEAST_FOR_BCA:
+                least, largest = (1.0, most) if t == "united" else (-np.inf, np.inf)
+                wide = jackknife.limits(points[t], left_out, "signed")
+                low, high = min(low, max(wide[0], least)), max(high, min(wide[1], largest))
+                method = wide[2]
             estimates[t] = Estimate(points[t], low, high, n, method, reason=reason)
     return estimates
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import sha256_file
+from veneer.foundation.files import json_lines, sha256_file, sha256_text
 from veneer.imports import Rules, read_stored
+from veneer.imports.joined import join_answers
 from veneer.prompts.clusters import clusters_by_id
 from veneer.prompts.prompt import Prompt
 from veneer.studies.diversity.answers_table import (
@@ -27,7 +28,8 @@ class StoredMaterial:
 
     prompts: id -> prompt, where the files have them; the first file decides. notes: one sentence
     for each thing that the import left out. settings: files and their hashes. counts: system ->
-    number of prompts that its file is about. limit: number of prompts that are read, or None for
+    number of prompts that its file is about. ids: system -> id in its file -> id of the prompt
+    here. limit: number of prompts that are read, or None for
     all.
     """
 
@@ -37,19 +39,39 @@ class StoredMaterial:
     notes: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def add_answers(self, files: Mapping[str, Path], rules: Rules) -> None:
-        """files: name of a system -> file of its answers."""
-        for name, path in files.items():
-            imported = read_stored(path, rules=rules, system=name)
-            ids = list(dict.fromkeys(r.prompt_id for r in imported.responses))
-            first = set(ids[: self.limit])
-            responses = (r for r in imported.responses if r.prompt_id in first)
-            self.material.answers[name] = by_prompt(responses)
-            self.prompts = {**{p.id: p for p in imported.prompts}, **self.prompts}
-            self.counts[name] = imported.facts.get("prompts", len(ids))
+    def add_answers(
+        self,
+        files: Mapping[str, Path],
+        rules: Rules,
+        prompts: Sequence[Prompt] = (),
+        source: str = "",
+    ) -> None:
+        """files: name of a system -> file of its answers. prompts: those that were answered, read
+        from `source`; without them the files' own count."""
+        read = {n: read_stored(path, rules=rules, system=n) for n, path in files.items()}
+        joined = join_answers(read, prompts, source)
+        for prompt in (*prompts, *(p for i in read.values() for p in i.prompts)):
+            self.prompts.setdefault(prompt.id, prompt)
+        answered = dict.fromkeys(r.prompt_id for i in read.values() for r in i.responses)
+        order = [p.id for p in prompts if p.id in answered] or list(answered)
+        for name, imported in read.items():
+            table = by_prompt(imported.responses)
+            self.material.answers[name] = {
+                id: table[id] for id in order[: self.limit] if id in table
+            }
+            self.ids[name] = imported.ids
+            self.counts[name] = imported.facts.get(
+                "prompts", len({r.prompt_id for r in imported.responses})
+            )
             self.notes += imported.summary()
+            path = files[name]
             self.settings[f"responses {name}"] = {"file": str(path), "sha256": sha256_file(path)}
+        self.notes += joined
+        if prompts:
+            texts = json_lines([p.id, p.messages, p.cluster] for p in prompts)
+            self.settings["prompts"] = {"source": source, "sha256": sha256_text(texts)}
         every = (id for table in self.material.answers.values() for id in table)
         self.material.clusters = clusters_by_id(every, self.prompts.values())
 
@@ -78,6 +100,8 @@ class StoredMaterial:
         """The judgements of a system's answers."""
         judgements = read_judgements(path, parse, prompts=self.counts.get(name))
         self.settings[f"judgements {path}"] = sha256_file(path)
+        here = self.ids.get(name, {})
+        judgements.values = {here.get(p, p): row for p, row in judgements.values.items()}
         answers = self.material.answers
         if self.limit is not None and name in answers:
             judgements.values = {

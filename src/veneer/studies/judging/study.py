@@ -16,10 +16,13 @@ from veneer.foundation.files import read_json, sha256_input, sha256_text
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results, join_notes
 from veneer.foundation.stages import Stage
+from veneer.imports.joined import one_within_the_other
+from veneer.imports.registry import PROMPTS
 from veneer.judges.judge import Judge
 from veneer.judges.llm import LLMJudge, Outcome
 from veneer.measures.clusters import of_ids
 from veneer.prompts.clusters import clusters_by_id
+from veneer.prompts.files import read_prompts
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -161,6 +164,7 @@ def matched(
     first: dict[tuple[str, str, int], Path] = {}
     pairs, strange = [], []
     for path in files:
+        _check_texts(path, by_id)
         for response in read_responses(path):
             if response.prompt_id not in by_id:
                 strange.append((path, response.prompt_id))
@@ -185,6 +189,19 @@ def matched(
             "file that was answered"
         )
     return pairs
+
+
+def _check_texts(path: Path, prompts: Mapping[str, Prompt]) -> None:
+    """Raise InputError where `veneer import` found other prompts in a file than `prompts` (by id):
+    it numbers those that have no ids of their own."""
+    beside = path.with_name(path.name + PROMPTS)
+    for own in read_prompts(str(beside)) if beside.is_file() else ():
+        given = prompts.get(own.id)
+        if given is not None and not one_within_the_other(own, given):
+            raise InputError(
+                f"{path} answers {own.text[:60]!r} as the prompt {own.id!r}, and the prompts given "
+                f"have {given.text[:60]!r}; give the prompts of that file: --prompts {beside}"
+            )
 
 
 def _outcomes(rows: Sequence[VerdictRow]) -> dict[str, dict[str, int]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from veneer.statistics import bootstrap
+from veneer.statistics import bootstrap, jackknife
 from veneer.statistics.intervals import Estimate
 
 RESAMPLES = 2000
@@ -46,18 +46,23 @@ def adjusted_means(
     drawn = _fit(table, weights[:, ids].astype(float))
     left = _fit(table, (1.0 - np.eye(groups))[:, ids])
     return [
-        _estimate(float(v), int(n), drawn[:, s], left[:, s])
+        _estimate(float(v), int(n), drawn[:, s], left[:, s], groups)
         for s, (v, n) in enumerate(zip(values, counts, strict=True))
     ]
 
 
-def _estimate(value: float, n: int, drawn: np.ndarray, left: np.ndarray) -> Estimate:
+def _estimate(value: float, n: int, drawn: np.ndarray, left: np.ndarray, groups: int) -> Estimate:
     drawn, left = drawn[np.isfinite(drawn)], left[np.isfinite(left)]
     if len(left) < 2 or len(drawn) < RESAMPLES // 2:
         return Estimate(value, None, None, n, "none", "too few questions for an interval")
     if np.ptp(drawn) <= 1e-12:
         return Estimate(value, None, None, n, "none", "the same in every resample")
-    low, high, method = bootstrap.limits(value, drawn, left)
+    if groups < bootstrap.LEAST_FOR_BCA:
+        if len(left) < groups:  # without one of them the systems have too few in common
+            return Estimate(value, None, None, n, "none", "too few questions for an interval")
+        low, high, method = jackknife.limits(value, left, "share" if 0 < value < 1 else "signed")
+    else:
+        low, high, method = bootstrap.limits(value, drawn, left)
     return Estimate(value, low, high, n, method)
 
 

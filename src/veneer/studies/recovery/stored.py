@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from veneer.foundation.errors import InputError
-from veneer.imports import Rules, read_stored
+from veneer.imports import Imported, Rules, read_stored
 from veneer.imports.overton import BertScores, read_bertscore
 from veneer.measures.clusters import of_ids
 from veneer.prompts.clusters import clusters_by_id
@@ -76,14 +76,11 @@ def line_up(teacher: Sequence[Response], systems: Mapping[str, Sequence[Response
     return lined
 
 
-def read_answers(
-    path: Path, name: str, format: str = "auto"
-) -> tuple[list[Response], list[str], list[Prompt]]:
-    """(answers, notes of the import, prompts that the file has). Answers that begin with a summary
-    of their own are cut to the answer."""
+def read_answers(path: Path, name: str, format: str = "auto") -> Imported:
+    """The answers of a system. Those that begin with a summary of their own are cut to the
+    answer."""
     rules = OWN_BLOCKS if "summary-cot" in name or "summary-cot" in str(path) else KEEP
-    imported = read_stored(path, format, rules, name)
-    return imported.responses, imported.summary(), imported.prompts
+    return read_stored(path, format, rules, name)
 
 
 def _by_prompt(responses: Sequence[Response]) -> dict[str, dict[int, str]]:

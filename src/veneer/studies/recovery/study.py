@@ -18,6 +18,7 @@ from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
+from veneer.imports.joined import join_answers
 from veneer.judges.asker import Asker, LocalAsker, asker_of
 from veneer.judges.config import JudgeConfig
 from veneer.measures.clusters import of_ids
@@ -290,12 +291,13 @@ class StoredRecovery(RecoveryStudy):
     def check(self) -> None:
         self._check_models()
         imported = {n: read_answers(path, n, self.format) for n, path in self.files.items()}
-        answers = {name: responses for name, (responses, _, _) in imported.items()}
-        self.notes = [note for _, notes, _ in imported.values() for note in notes]
+        joined = join_answers(imported)
+        answers = {name: file.responses for name, file in imported.items()}
+        self.notes = [*(line for file in imported.values() for line in file.summary()), *joined]
         # the first file that has a prompt decides: the teacher's, then in the order given
         self.prompts: dict[str, Prompt] = {}
-        for _, _, prompts in imported.values():
-            self.prompts = {**{p.id: p for p in prompts}, **self.prompts}
+        for file in imported.values():
+            self.prompts = {**{p.id: p for p in file.prompts}, **self.prompts}
         self.lined_up = line_up(answers.pop(self.teacher), answers)
         self.queries = [
             query(self.prompts[i]) if i in self.prompts else "" for i in self.lined_up.ids
