@@ -7,6 +7,8 @@ import contextlib
 import json
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ from transformers import AutoConfig
 from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.hub import is_hub, local_place
+from veneer.models import packed_integers
 from veneer.models.adapters import check_kind, merged, resize_to
 from veneer.models.auto_class import auto_class, check_causal
 from veneer.models.gguf.config import GGUFFile, check_biases_read, whole_config
 from veneer.models.gguf.cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.places import check_place
-from veneer.models.quantised import plain_words, refusal, settle, stored
+from veneer.models.quantised import plain_words, refusal, settings_of, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
@@ -219,13 +222,20 @@ def _from_pretrained(
             more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
             room = room_on_disk(more["device_map"])
             more["offload_folder"] = room.name if room else None
-        with quiet():
+        packed = words["plain"] and file is None and method in packed_integers.METHODS
+        with (
+            quiet(),
+            _copied(name, model_at, config, words) if packed else nullcontext(model_at) as place,
+        ):
             model, info = auto_class(config).from_pretrained(
-                model_at, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
+                place, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
             )
         if file is not None:
             check_biases_read(file, model)
         model.room_on_disk = room
+        if packed:
+            model.name_or_path = model.config._name_or_path = model_at
+            model.config._commit_hash = getattr(config, "_commit_hash", None)
         settle(model, method, words["dtype"], plain=words["plain"] and file is None)
         _name_outputs(model)
     except VeneerError:
@@ -263,6 +273,20 @@ def _from_pretrained(
             f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
         )
     return model, tokenizer
+
+
+@contextlib.contextmanager
+def _copied(name: str, model_at: str, config: Any, words: dict[str, Any]) -> Iterator[str]:
+    """A folder with the plain numbers of a checkpoint of packed integers."""
+    folder = Path(model_at)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        files = ["*.safetensors", "*.json", "*.py"]
+        folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=files))
+    dtype = torch.float32 if isinstance(words["dtype"], str) else words["dtype"]
+    with packed_integers.plain_copy(name, folder, settings_of(config), dtype) as out:
+        yield str(out)
 
 
 def _needs_code(what: str) -> InputError:

@@ -14,6 +14,7 @@ from transformers.quantizers.auto import (
 )
 
 from veneer.foundation.errors import InputError
+from veneer.models import packed_integers
 from veneer.models.language_model import LanguageModel
 
 # Of these the library makes plain weights while it loads, on any device.
@@ -30,16 +31,21 @@ PARTS = re.compile(
 
 def method_of(config: Any) -> str | None:
     """How a model's weights are quantised (`quant_method` of its config), or None."""
-    for settings in (config, config.get_text_config(decoder=True)):
-        config = getattr(settings, "quantization_config", None)
-        if config is None:
-            continue
-        words = config if isinstance(config, dict) else config.to_dict()
-        method = words.get("quant_method") or (
-            "bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None
-        )
-        return str(getattr(method, "value", method) or UNNAMED)
-    return None
+    if not (words := settings_of(config)):
+        return None
+    method = words.get("quant_method") or (
+        "bitsandbytes" if words.get("load_in_4bit") or words.get("load_in_8bit") else None
+    )
+    return str(getattr(method, "value", method) or UNNAMED)
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """The quantization_config of a model or of its text part; empty where it has none."""
+    for part in (config, config.get_text_config(decoder=True)):
+        own = getattr(part, "quantization_config", None)
+        if own is not None:
+            return dict(own) if isinstance(own, dict) else own.to_dict()
+    return {}
 
 
 def stored(name: str, model_at: str, **remote: Any) -> tuple[Any, str | None]:
@@ -64,12 +70,7 @@ def plain_words(config: Any, method: str | None) -> dict[str, Any]:
     the library can."""
     if method not in DEQUANTISED:
         return {}
-    own = (
-        getattr(config, "quantization_config", None)
-        or config.get_text_config(decoder=True).quantization_config
-    )
-    words = dict(own) if isinstance(own, dict) else own.to_dict()
-    wanted = AutoQuantizationConfig.from_dict({**words, "quant_method": method})
+    wanted = AutoQuantizationConfig.from_dict({**settings_of(config), "quant_method": method})
     wanted.dequantize = True
     return {"quantization_config": wanted}
 
@@ -116,7 +117,7 @@ def need_plain_weights(lm: LanguageModel) -> None:
     other = "give the same model without quantisation as --base"
     mend = (
         "load it with load_model(..., plain=True)"
-        if method in (*DEQUANTISED, *AFTERWARDS)
+        if method in (*DEQUANTISED, *AFTERWARDS, *packed_integers.METHODS)
         else other
     )
     raise InputError(

@@ -1,0 +1,205 @@
+"""Checkpoints of GPTQ and AWQ, whose weights are integers of 2 to 8 bits packed into words of 32,
+written as the plain numbers that they stand for.
+
+The library reads them through packages that need a GPU to install. The layouts are those of
+AutoGPTQ 0.7 (`QuantLinear.pack`; GPTQModel's "gptq_v2" differs in the zero points) and of AutoAWQ
+0.2 (`WQLinear_GEMM`): a matrix X.weight of (out, in) is stored as
+
+    X.qweight   GPTQ: (in * bits / 32, out); AWQ: (in, out * bits / 32)
+    X.qzeros    (groups, out * bits / 32)
+    X.scales    (groups, out)
+    X.g_idx     GPTQ: (in,), the group of each input; in order where it is missing
+
+and weight = scales[group] * (integer - zero point[group]).
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from veneer.foundation.errors import InputError
+from veneer.foundation.files import read_json
+from veneer.models.checkpoint.originals import INDEX, safetensors_of
+
+METHODS = ("gptq", "awq")
+LAYOUTS = {"gptq": ("gptq", "gptq_v2"), "awq": ("gemm",)}
+PARTS = ("qweight", "qzeros", "scales", "g_idx")
+WORD = 32  # bits
+AWQ_PLACES = np.array([0, 4, 1, 5, 2, 6, 3, 7])  # of the eight columns within a word of AWQ
+
+
+@contextmanager
+def plain_copy(
+    name: str, folder: Path, settings: Mapping[str, Any], dtype: torch.dtype
+) -> Iterator[Path]:
+    """A folder that holds the checkpoint of `folder` in plain numbers of `dtype`, shard by shard,
+    until the block ends.
+
+    name: of the model, for errors. settings: its quantization_config. Raises InputError for a
+    layout that is not read here, and for parts that do not belong together.
+    """
+    method = str(getattr(settings["quant_method"], "value", settings["quant_method"]))
+    _check(name, method, settings)
+    with tempfile.TemporaryDirectory(prefix="veneer-plain-") as room:
+        out = Path(room)
+        for file in [*folder.glob("*.json"), *folder.glob("*.py")]:
+            if file.name not in (INDEX, "config.json"):
+                (out / file.name).symlink_to(file.resolve())
+        (out / "config.json").write_text(
+            json.dumps(_without(read_json(folder / "config.json", "the config of a model")))
+        )
+        shards = _keys_of(safetensors_of(folder))
+        places: dict[str, str] = {}
+        for number in range(len(shards)):
+            shard = f"plain-{number}.safetensors"
+            tensors = _plain(name, _tensors(shards, number), method, settings, dtype)
+            save_file(tensors, out / shard, metadata={"format": "pt"})
+            places.update(dict.fromkeys(tensors, shard))
+        (out / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+        yield out
+
+
+def _check(name: str, method: str, settings: Mapping[str, Any]) -> None:
+    key = "checkpoint_format" if method == "gptq" else "version"
+    layout = str(settings.get(key) or LAYOUTS[method][0]).lower()
+    if layout not in LAYOUTS[method]:
+        raise InputError(
+            f"{name} is quantised ({method}) in the layout {layout!r}; expected "
+            f"{' or '.join(map(repr, LAYOUTS[method]))}: give the model without quantisation"
+        )
+
+
+def _without(config: Any) -> Any:
+    """A config without its quantisation, also that of its parts."""
+    if not isinstance(config, dict):
+        return config
+    return {k: _without(v) for k, v in config.items() if k != "quantization_config"}
+
+
+def _keys_of(files: Sequence[Path]) -> list[tuple[Path, list[str]]]:
+    shards = []
+    for path in files:
+        with safe_open(path, framework="pt") as file:
+            shards.append((path, list(file.keys())))
+    return shards
+
+
+def _tensors(shards: Sequence[tuple[Path, list[str]]], number: int) -> dict[str, torch.Tensor]:
+    """The tensors of a shard, with the parts of its packed matrices that stand in others."""
+    own = shards[number][1]
+    matrices = [key.removesuffix("qweight") for key in own if key.endswith(".qweight")]
+    wanted = {*own, *(f"{matrix}{part}" for matrix in matrices for part in PARTS)}
+    tensors = {}
+    for path, keys in shards:
+        with safe_open(path, framework="pt") as file:
+            tensors.update({key: file.get_tensor(key) for key in keys if key in wanted})
+    return tensors
+
+
+def _plain(
+    name: str,
+    tensors: dict[str, torch.Tensor],
+    method: str,
+    settings: Mapping[str, Any],
+    dtype: torch.dtype,
+) -> dict[str, torch.Tensor]:
+    """The plain tensors of a shard; parts of a matrix that stands in another one are left out."""
+    packed = [k.removesuffix(".qweight") for k in tensors if k.endswith(".qweight")]
+    plain = {
+        key: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for key, tensor in tensors.items()
+        if key.rpartition(".")[2] not in PARTS
+    }
+    for matrix in packed:
+        parts = {p: tensors.get(f"{matrix}.{p}") for p in PARTS}
+        try:
+            weight = _of_gptq(parts, settings) if method == "gptq" else _of_awq(parts)
+        except (ValueError, TypeError, IndexError) as error:
+            raise InputError(
+                f"{name} is quantised ({method}), and the parts of {matrix} do not belong together "
+                f"({error}); fetch the model again, or give it without quantisation"
+            ) from None
+        plain[f"{matrix}.weight"] = weight.to(dtype)
+    return plain
+
+
+def _of_gptq(parts: Mapping[str, torch.Tensor | None], settings: Mapping[str, Any]) -> torch.Tensor:
+    """The matrix (out, in) of one layer of GPTQ, float32. A layer may have bits of its own, so they
+    follow from its shapes."""
+    packed, zeros, scales = _words(parts["qweight"]), _words(parts["qzeros"]), _scales(parts)
+    bits = _bits(zeros.shape[1], scales.shape[1])
+    integers, zero_points = _integers(packed.T, bits), _integers(zeros, bits)
+    if settings.get("checkpoint_format") != "gptq_v2":  # one less is stored
+        zero_points = (zero_points + np.uint8(1)) & np.uint8(2**bits - 1)
+    groups = parts["g_idx"]
+    return _weight(integers, zero_points, scales, None if groups is None else groups.long().numpy())
+
+
+def _of_awq(parts: Mapping[str, torch.Tensor | None]) -> torch.Tensor:
+    """The matrix (out, in) of one layer of AWQ, float32."""
+    packed, zeros, scales = _words(parts["qweight"]), _words(parts["qzeros"]), _scales(parts)
+    if (bits := _bits(zeros.shape[1], scales.shape[1])) != 4:
+        raise ValueError(f"{bits} bits; expected 4")
+    integers, zero_points = (
+        _integers(words, bits).reshape(len(words), -1, 8)[:, :, AWQ_PLACES].reshape(len(words), -1)
+        for words in (packed, zeros)
+    )
+    return _weight(integers.T, zero_points, scales, None)
+
+
+def _weight(
+    integers: np.ndarray, zero_points: np.ndarray, scales: np.ndarray, groups: np.ndarray | None
+) -> torch.Tensor:
+    """integers: (out, in). zero_points, scales: (groups, out). groups: (in,), or in order."""
+    width = integers.shape[1]
+    if groups is None:
+        if width % len(scales):
+            raise ValueError(f"{len(scales)} groups of {width} inputs")
+        groups = np.arange(width) // (width // len(scales))
+    weight = integers.astype(np.float32)
+    weight -= zero_points.T[:, groups]
+    weight *= scales.T[:, groups]
+    return torch.from_numpy(np.ascontiguousarray(weight))
+
+
+def _words(part: torch.Tensor | None) -> np.ndarray:
+    if part is None or part.dtype != torch.int32 or part.dim() != 2:
+        kind = "no tensor" if part is None else f"{tuple(part.shape)} of {part.dtype}"
+        raise ValueError(f"found {kind} for packed words; expected a matrix of int32")
+    return part.numpy()
+
+
+def _scales(parts: Mapping[str, torch.Tensor | None]) -> np.ndarray:
+    scales = parts["scales"]
+    if scales is None:
+        raise ValueError("there are no scales")
+    return scales.float().numpy()
+
+
+def _bits(words: int, values: int) -> int:
+    """Bits per integer where `values` of them fill `words`."""
+    bits, rest = divmod(words * WORD, values)
+    if rest or not 2 <= bits <= 8:
+        raise ValueError(f"{words} words for {values} values")
+    return bits
+
+
+def _integers(words: np.ndarray, bits: int) -> np.ndarray:
+    """(rows, words) of int32, each row one stream of bits from the lowest on -> (rows, integers) of
+    uint8."""
+    rows = len(words)
+    stream = np.unpackbits(
+        np.ascontiguousarray(words, "<i4").view(np.uint8), axis=1, bitorder="little"
+    )
+    fields = stream.reshape(rows, -1, bits)
+    return np.packbits(fields, axis=2, bitorder="little")[..., 0]
