@@ -164,6 +164,35 @@ def test_a_matrix_without_one_of_its_parts_is_refused(part, tmp_path):
         load_model(str(folder), device="cpu")
 
 
+@pytest.mark.parametrize(("shift", "says"), [(-1, "found the group -1"), (9, "found the group 9")])
+def test_a_group_that_does_not_exist_is_refused(shift, says, tmp_path):
+    folder = small(tmp_path / "base")
+    quantised(folder, KINDS["gptq, 4 bits"])
+    with_tensors(
+        folder, lambda t: {k: v + shift if k.endswith("g_idx") else v for k, v in t.items()}
+    )
+    with pytest.raises(InputError, match=says):
+        load_model(str(folder), device="cpu")
+
+
+def test_layers_that_turn_their_matrices_are_refused(tmp_path):
+    """GPT-2 keeps a matrix as (in, out), and GPTQ packs it the other way round."""
+    kind = KINDS["gptq, 4 bits"]
+    folder = save(tmp_path / "base", tiny("gpt2", n_embd=64))
+
+    def turned(tensors):
+        return {
+            k.replace(".h.", ".layers."): v.T.clone() if v.dim() == 2 else v
+            for k, v in tensors.items()
+        }
+
+    with_tensors(folder, turned)
+    quantised(folder, kind)
+    with_tensors(folder, lambda t: {k.replace(".layers.", ".h."): v for k, v in t.items()})
+    with pytest.raises(InputError, match=r"in another shape.*or give the model without quantis"):
+        load_model(str(folder), device="cpu")
+
+
 def test_what_is_stored_as_another_method_is_no_number_of_this_one(tmp_path):
     """AWQ's words are not those of GPTQ: their shapes tell them apart."""
     folder = small(tmp_path / "base")

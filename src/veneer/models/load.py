@@ -271,6 +271,7 @@ def _from_pretrained(
         raise InputError(
             f"{name} lacks {len(lost)} of its weights, or has them in another shape than its "
             f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
+            f"{', or give the model without quantisation' if method else ''}"
         )
     return model, tokenizer
 

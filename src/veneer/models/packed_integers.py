@@ -166,6 +166,8 @@ def _weight(
         if width % len(scales):
             raise ValueError(f"{len(scales)} groups of {width} inputs")
         groups = np.arange(width) // (width // len(scales))
+    elif strange := sorted({*groups.tolist()} - {*range(len(scales))}):
+        raise ValueError(f"found the group {strange[0]}; expected 0 to {len(scales) - 1}")
     weight = integers.astype(np.float32)
     weight -= zero_points.T[:, groups]
     weight *= scales.T[:, groups]
