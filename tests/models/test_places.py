@@ -68,7 +68,7 @@ def test_a_folder_of_the_cache_names_the_snapshot(inside, tmp_path, model):
 def test_a_trainers_folder_names_its_checkpoints(tmp_path, model):
     for step in (500, 1000):
         shutil.copytree(model, tmp_path / "out" / f"checkpoint-{step}")
-    refused(tmp_path / "out", r"out/checkpoint-1000 has one \(and 1 others\): give that folder")
+    refused(tmp_path / "out", r"out/checkpoint-1000 has one \(and 1 more\): give that folder")
 
 
 def test_the_folder_above_and_a_gguf_file_in_it_are_named(tmp_path, model):

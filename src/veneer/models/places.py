@@ -96,7 +96,7 @@ def _instead(path: Path) -> str:
         for file in path.glob(f"{depth}/{name}")
     )
     if folders:
-        more = f" (and {len(folders) - 1} others)" if len(folders) > 1 else ""
+        more = f" (and {len(folders) - 1} more)" if len(folders) > 1 else ""
         return f", but {folders[0]} has one{more}: give that folder"
     if files := sorted(path.glob("*.gguf")):
         return f", but it holds {files[0].name}: give that file"
