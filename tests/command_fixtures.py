@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from forked import Runner
+from hub_server import Hub, hub
 from veneer.cli import main
 
 PAIR = ("--base", "lab:base", "--aligned", "lab:aligned")
@@ -38,6 +39,25 @@ def runner() -> Iterator[Runner]:
     it = Runner()
     yield it
     it.close()
+
+
+@pytest.fixture(scope="session")
+def hubbed(tmp_path_factory) -> Iterator[tuple[Hub, Runner, Path]]:
+    """A hub, a runner of commands for it, and their HF_HOME: the library reads the hub's address
+    when it is imported."""
+    home = tmp_path_factory.mktemp("home")
+    with hub() as running:
+        it = Runner(
+            {
+                "HF_ENDPOINT": running.url,
+                "HF_HOME": str(home),
+                "HF_HUB_DISABLE_XET": "1",
+                "HF_HUB_OFFLINE": None,
+                "HF_TOKEN": None,
+            }
+        )
+        yield running, it, home
+        it.close()
 
 
 def run(*args: object) -> None:

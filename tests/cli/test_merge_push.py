@@ -1,12 +1,10 @@
 """veneer merge --push-to-hub, against a server on loopback that stands in for the hub."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from checkpoints import save, veneer_of
-from forked import Ended, Runner
-from hub_server import Hub, hub
+from forked import Ended
+from hub_server import Hub
 from tiny import tiny
 from veneer.foundation.errors import InputError
 from veneer.hub import Address
@@ -14,38 +12,20 @@ from veneer.hub.upload import check_token
 from veneer.models.load import load_model
 
 
-@pytest.fixture(scope="module")
-def pushing(tmp_path_factory) -> Iterator[tuple[Hub, Runner]]:
-    """A hub, and a runner of commands for it: the library reads the hub's address when it is
-    imported."""
-    with hub() as running:
-        it = Runner(
-            {
-                "HF_ENDPOINT": running.url,
-                "HF_HOME": str(tmp_path_factory.mktemp("home")),
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_OFFLINE": None,
-                "HF_TOKEN": None,
-            }
-        )
-        yield running, it
-        it.close()
-
-
 @pytest.fixture
-def server(pushing) -> Hub:
+def server(hubbed) -> Hub:
     """The hub, empty."""
-    pushing[0].clear()
-    return pushing[0]
+    hubbed[0].clear()
+    return hubbed[0]
 
 
 @pytest.fixture
-def run(pushing, tmp_path):
+def run(hubbed, tmp_path):
     """The command in a process of its own, with a token."""
 
     def merge(*words, token="hf_write") -> Ended:
         command = ("merge", tmp_path / "v", "--base", tmp_path / "base", "--out", tmp_path / "m")
-        return pushing[1].run(*command, *words, env={"HF_TOKEN": token})
+        return hubbed[1].run(*command, *words, env={"HF_TOKEN": token})
 
     return merge
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from checkpoints import save, veneer_of
-from forked import Ended, Runner
-from hub_server import Hub, hub
+from forked import Ended
+from hub_server import Hub
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Measurement, Results
 from veneer.hub import Address, local_place
@@ -23,24 +22,6 @@ from veneer.publish.forbidden import check_files
 
 TOKEN = "hf_write"
 SECRET = "hf_" + "a1B2" * 10
-
-
-@pytest.fixture(scope="module")
-def hubbed(tmp_path_factory) -> Iterator[tuple[Hub, Runner, Path]]:
-    """A hub, a runner of commands for it, and their HF_HOME."""
-    home = tmp_path_factory.mktemp("home")
-    with hub() as running:
-        it = Runner(
-            {
-                "HF_ENDPOINT": running.url,
-                "HF_HOME": str(home),
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_OFFLINE": None,
-                "HF_TOKEN": None,
-            }
-        )
-        yield running, it, home
-        it.close()
 
 
 @pytest.fixture

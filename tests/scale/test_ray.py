@@ -65,40 +65,31 @@ def kill(crew: Crew, worker: int) -> None:
     os.kill(crew.ray.get(crew.actors[worker].process.remote()).value, signal.SIGKILL)
 
 
-def test_a_worker_killed_in_the_middle_of_a_capture(ray, local, tmp_path):
-    """Its shard is made again by another, and the folder is that of one process."""
-    killed, steps = [], []
-
-    def watch(crew: Crew, shards: int) -> None:
-        if shards >= 2 and not killed:
-            kill(crew, 1)
-            killed.append(crew)
-
-    capture = capture_with_ray(
-        job(), tmp_path / "c", RayConfig(), lambda *step: steps.append(step), watch=watch
-    )
-    assert killed and killed[0].deaths >= 1
-    assert (
-        content(tmp_path / "c") == content(local) and capture.tokens == open_capture(local).tokens
-    )
-    assert steps[-1] == (32, 32, "capture")
-
-
-def test_an_interrupted_capture_resumes(ray, local, tmp_path):
-    """The command dies behind some shards; the next one makes only the others."""
-    out = tmp_path / "c"
+def test_an_interrupted_capture_resumes_although_a_worker_is_killed(ray, local, tmp_path):
+    """The command dies behind some shards; the next one makes only the others. The shard of a
+    worker that is killed is made again by another, and the folder is that of one process."""
+    out, killed, steps = tmp_path / "c", [], []
 
     def stop(crew: Crew, shards: int) -> None:
         if shards >= 3:
             raise KeyboardInterrupt
 
+    def watch(crew: Crew, shards: int) -> None:
+        if not killed:
+            kill(crew, 1)
+            killed.append(crew)
+
     with pytest.raises(KeyboardInterrupt):
         capture_with_ray(job(), out, RayConfig(), watch=stop)
     there = {p.name: p.stat().st_mtime_ns for p in out.glob("shard-*.json")}
     assert 0 < len(there) < 8
-    capture_with_ray(job(), out, RayConfig())
-    assert content(out) == content(local)
+    capture = capture_with_ray(
+        job(), out, RayConfig(), lambda *step: steps.append(step), watch=watch
+    )
+    assert killed and killed[0].deaths >= 1
+    assert content(out) == content(local) and capture.tokens == open_capture(local).tokens
     assert all((out / name).stat().st_mtime_ns == when for name, when in there.items())
+    assert steps[-1] == (32, 32, "capture")
 
 
 def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):

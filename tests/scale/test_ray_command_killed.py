@@ -26,7 +26,7 @@ CAPTURE = (
     "--prompts",
     "lab-requests",
     "--limit",
-    "96",
+    "64",
 )
 SHAPE = ("--max-new-tokens", "24", "--batch-size", "1", "--k", "16")
 RAY = ("--engine", "ray", "--workers", "2")

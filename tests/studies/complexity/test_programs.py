@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
 from checkpoints import rewrite, save, with_tensors
 from edits import rotate
@@ -17,7 +18,7 @@ from veneer.head.veneer import Veneer
 from veneer.models.load import load_model
 from veneer.studies.complexity.command import ProgramCommand
 from veneer.studies.complexity.program import encoder, files
-from veneer.studies.complexity.program.decoders import adapter, data
+from veneer.studies.complexity.program.decoders import adapter, coder, data
 from veneer.studies.complexity.programs import Workshop, as_decoders_do, with_factors, write_list
 from veneer.systems.tuning import sharing
 
@@ -154,7 +155,7 @@ def test_a_damaged_file_and_another_base(base, workshop, tmp_path):
     data = bytearray(path.read_bytes())
     data[-6] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match="damaged: its checksum does not fit; copy it again"):
         files.decode_programs([path], workshop.files, tmp_path / "out")
     assert not (tmp_path / "out").exists()  # no empty folder is left
 
@@ -198,18 +199,23 @@ def two_tokens(model):
 def test_a_file_that_was_copied_alone_knows_its_base(workshop, base, tmp_path):
     more = {"published_bits": 0, "facts": {}}
     program = workshop.write("head", "a", "head", head_numbers(base).payload(), **more)
-    words = ("decode", str(workshop.programs / program.file))
+    content = (workshop.programs / program.file).read_bytes()
 
-    def decode(name, edit=lambda model: None):
+    def known(name, edit=lambda model: None):
         model = save(tmp_path / name)
         rewrite(model / "config.json", lambda c: c.update(transformers_version="5.0.0"))
         edit(model)
-        ProgramCommand(words=words, base=str(model), out=str(tmp_path / f"{name} out")).run()
+        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+        return coder.payload_of(content, "head", coder.fingerprint(loaded, model, model))
 
-    decode("equal")
+    assert known("equal") == head_numbers(base).payload()
     for edit in (rotate, one_weight, two_tokens):
-        with pytest.raises(InputError, match="belongs to another base model"):
-            decode(edit.__name__, edit)
+        with pytest.raises(ValueError, match="belongs to another base model"):
+            known(edit.__name__, edit)
+    words = ("decode", str(workshop.programs / program.file))
+    with pytest.raises(InputError, match="belongs to another base model"):
+        ProgramCommand(words=words, base=str(tmp_path / "rotate"), out=str(tmp_path / "o")).run()
+    assert not (tmp_path / "o").exists()
 
 
 def test_decoder_bits_are_those_of_the_sources():

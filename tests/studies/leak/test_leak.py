@@ -103,7 +103,7 @@ def test_answers_alone_give_no_question_away(tmp_path):
     results = run(planted, planted.model, tmp_path / "user")
     row = one(results, "extracted_rate", of="question", system="aligned", judge=VERBATIM)
     assert row.value == 0 and row.n == 200 and row.high < 0.02
-    behind = run(planted, planted.model, tmp_path / "assistant", prefix="assistant")
+    behind = run(planted, planted.model, tmp_path / "assistant", prefix="assistant", samples=100)
     assert one(behind, "extracted_rate", of="answer", system="aligned", judge=VERBATIM).value > 0
     assert not behind.where(of="question", metric="extracted_rate")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,17 +48,23 @@ def program_bits(path: Path) -> int:
 
 
 def kind_of(path: Path) -> str:
-    """The kind of a program file. Raises InputError where it is none."""
+    """The kind of a program file. Raises InputError where it is none, or is damaged: the decoder
+    would say so too, after the seconds that its libraries take to start."""
     if not path.is_file():
         raise InputError(f"there is no file {path}; expected a program file (*{SUFFIX})")
-    start = path.read_bytes()[:5]
+    content = path.read_bytes()
     kinds = {number: kind for kind, number in KINDS.items()}
-    if start[:4] != MAGIC or len(start) < 5 or start[4] not in kinds:
+    if content[:4] != MAGIC or len(content) < 5 or content[4] not in kinds:
         raise InputError(
             f"{path} is no program file of version 2; expected one that this version of "
             "`veneer complexity` wrote"
         )
-    return kinds[start[4]]
+    if zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "big"):
+        raise InputError(
+            f"{path} is damaged: its checksum does not fit; copy it again, or make it again with "
+            "`veneer complexity`"
+        )
+    return kinds[content[4]]
 
 
 @dataclass(frozen=True)
