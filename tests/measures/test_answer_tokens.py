@@ -57,7 +57,7 @@ def test_rows_of_a_local_system_and_of_one_without_tokens(reader):
 def test_kl_is_that_of_whole_distributions(reader):
     """Recomputed with plain transformers calls, one forward pass of each model."""
     answer = answers(reader)[0]
-    row = reader.row(answer)
+    (row,) = reader.rows([answer])
     logs = {}
     for name, system in reader.systems.items():
         before = system.format.encode(system.lm.tokenizer, answer.prompt)
@@ -70,6 +70,25 @@ def test_kl_is_that_of_whole_distributions(reader):
         kl = (logs["aligned"].exp() * (logs["aligned"] - logs[name])).sum(-1)
         assert row[f"kl_{name}"] == pytest.approx(kl.tolist(), abs=2e-4)
     assert max(row["kl_base"]) > 0.01 and all(map(math.isfinite, row["kl_veneer"]))
+
+
+def test_answers_to_one_prompt_are_read_together(reader):
+    """Whatever their order; a row is that of its answer read alone."""
+    ids = reader.lm.tokenizer(TEXT, add_special_tokens=False)["input_ids"]
+    mixed = [
+        ShownAnswer(prompt, Response(prompt.id, 0, system, "prompts", TEXT, own, "stop", 0))
+        for system, own in (("base", tuple(ids)), ("veneer", (*ids, *ids)), ("other", ids[1:]))
+        for prompt in prompts(2)
+    ]
+    lengths = []
+    rows = list(token_rows(reader, mixed, lambda done, *_: lengths.append(done)))
+    assert lengths == [3, 6]
+    for answer, row in zip(mixed, rows, strict=True):
+        (alone,) = reader.rows([answer])
+        assert (row["prompt_id"], row["system"]) == (answer.prompt.id, answer.response.system)
+        assert row["tokens"] == alone["tokens"] and row["shift"] == alone["shift"]
+        for name in ("kl_base", "kl_veneer"):
+            assert row[name] == pytest.approx(alone[name], abs=2e-4)
 
 
 def test_a_row_without_models_holds_the_text(reader):

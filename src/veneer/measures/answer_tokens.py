@@ -69,12 +69,18 @@ class TokenReader:
         return [name for name in self.systems if name != self.yardstick]
 
     @torch.inference_mode()
-    def row(self, answer: ShownAnswer) -> dict[str, Any]:
-        """One row of tokens.jsonl: KL(yardstick || system) in nats over the shared vocabulary at
-        each position of the answer, whichever system wrote it. A thought in front of the answer is
-        read, but not shown."""
-        ids = self._ids(answer.response)
-        logs = self._log_probabilities(answer.prompt, ids)
+    def rows(self, answers: Sequence[ShownAnswer]) -> Iterator[dict[str, Any]]:
+        """The row of tokens.jsonl of each of these answers to one prompt, which is read once for
+        all of them: KL(yardstick || system) in nats over the shared vocabulary at each position of
+        the answer, whichever system wrote it. A thought in front of an answer is read, but not
+        shown."""
+        ids = [self._ids(answer.response) for answer in answers]
+        prompts: list[Prompt | None] = [answer.prompt for answer in answers]
+        texts = Passages(prompts, [tuple(own) for own in ids], self.lm.pad_id, self.other)
+        for answer, own, text in zip(answers, ids, texts.each(self.systems.values()), strict=True):
+            yield self._row(answer, own, self._log_probabilities(text))
+
+    def _row(self, answer: ShownAnswer, ids: list[int], logs: dict[str, Tensor]) -> dict[str, Any]:
         start = self._answer_start(ids, answer.response)
         ids, logs = ids[start:], {name: log[start:] for name, log in logs.items()}
         first, second = self.compared[0], self.compared[min(1, len(self.compared) - 1)]
@@ -103,11 +109,10 @@ class TokenReader:
             return [i for i in itertools.takewhile(lambda i: i is not None, own) if i is not None]
         return list(itertools.takewhile(lambda i: i < shared.size, ids))
 
-    def _log_probabilities(self, prompt: Prompt, ids: Sequence[int]) -> dict[str, Tensor]:
-        """(T, V) of each system, V the vocabulary that all share."""
-        texts = Passages([prompt], [tuple(ids)], self.lm.pad_id, self.other)
+    def _log_probabilities(self, text: Passages) -> dict[str, Tensor]:
+        """(T, V) of each system, V the vocabulary that all share. text: one passage."""
         logits = {
-            name: torch.cat(list(texts.logits(system))).float()
+            name: torch.cat(list(text.logits(system))).float()
             for name, system in self.systems.items()
         }
         size = min(x.shape[-1] for x in logits.values())
@@ -156,11 +161,16 @@ def token_rows(
     answers: Sequence[ShownAnswer],
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """The row of each answer."""
-    for number, answer in enumerate(answers, 1):
-        yield reader.row(answer)
+    """The row of each answer, in the order given; the answers to one prompt are read together."""
+    together: dict[tuple[str, str], list[int]] = {}
+    for number, answer in enumerate(answers):
+        together.setdefault((answer.response.task, answer.response.prompt_id), []).append(number)
+    rows: dict[int, dict[str, Any]] = {}
+    for numbers in together.values():
+        rows |= zip(numbers, reader.rows([answers[n] for n in numbers]), strict=True)
         if progress:
-            progress(number, len(answers), "tokens")
+            progress(len(rows), len(answers), "tokens")
+    return (rows[number] for number in range(len(answers)))
 
 
 def text_row(answer: ShownAnswer) -> dict[str, Any]:

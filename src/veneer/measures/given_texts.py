@@ -11,7 +11,7 @@ logits are computed together is a part of a figure, and callers choose it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,17 +110,13 @@ class Passages:
     def logits(self, system: Local) -> Iterator[Tensor]:
         """The system's logits (m, V) at every token of every passage, in order, in chunks of
         `Head.at_once`."""
+        states = [torch.cat(own) for own in self._read(system)]
         if isinstance(system, System):
             model = self._model(system)
-            for states in torch.cat(self.states(system.lm, system.format)).split(
-                model.head.at_once
-            ):
-                yield model.logits(states)
+            for some in states[0].split(model.head.at_once):
+                yield model.logits(some)
             return
-        large = torch.cat(self.states(system.large, system.format))
-        small = torch.cat(
-            self.states(system.small, system.small_format, system.shift.to_small.tolist())
-        )
+        large, small = states
         alphas = torch.tensor(
             [system.alpha.at(t) for x in self.tokens for t in range(1, len(x) + 1)],
             device=large.device,
@@ -130,6 +126,15 @@ class Passages:
             yield system.shift.logits(
                 system.large.head, large[rows], small[rows], alphas[rows, None]
             )
+
+    def _read(self, system: Local) -> list[list[Tensor]]:
+        """The states of the passages in the model of a system, or in both that it adds."""
+        if isinstance(system, System):
+            return [self.states(system.lm, system.format)]
+        return [
+            self.states(system.large, system.format),
+            self.states(system.small, system.small_format, system.shift.to_small.tolist()),
+        ]
 
     @torch.inference_mode()
     def states(
@@ -150,6 +155,15 @@ class Passages:
             ]
             self._states[key] = response_hidden(lm, before, [own(t) for t in self.tokens])
         return self._states[key]
+
+    def each(self, systems: Iterable[Local]) -> Iterator[Passages]:
+        """Each passage by itself, all of them read together for these systems: so the logits of
+        one passage at a time are in memory."""
+        for system in systems:
+            self._read(system)
+        for number, (prompt, tokens) in enumerate(zip(self.prompts, self.tokens, strict=True)):
+            states = {key: [own[number]] for key, own in self._states.items()}
+            yield Passages([prompt], [tokens], self.first, self.other, _states=states)
 
     @torch.inference_mode()
     def kl(self, first: Local, second: Local) -> np.ndarray:
