@@ -445,7 +445,7 @@ def test_interrupt_and_go_on(runner, tmp_path):
     """Ctrl-C during a capture: exit 130 without a traceback, and the same command finishes."""
     out = tmp_path / "capture"
     # seconds of work behind the first shard
-    few = ("--limit", 96, "--batch-size", 1, "--max-new-tokens", 24)
+    few = ("--limit", 48, "--batch-size", 1, "--max-new-tokens", 24)
     command = ("capture", *PAIR.split(), "--prompts", "lab-facts", *few, "--out", out)
     process = runner.start(*command)
     wait_for(out / "shard-00000.json", runner)
@@ -456,4 +456,4 @@ def test_interrupt_and_go_on(runner, tmp_path):
     assert not list(out.glob(".*.part"))
     again = runner.run(*command)
     assert again.status == 0, again.err
-    assert len(Capture.open(out).prompt_numbers) == 96
+    assert len(Capture.open(out).prompt_numbers) == 48

@@ -19,7 +19,7 @@ def make(folder: str | None = None) -> None:
     cpp_extension.load(
         "veneer_twins",
         [str(Path(__file__).with_name("twins.cpp"))],
-        extra_cflags=["-O0", "-w"],
+        extra_cflags=["-O0", "-w", "-DAT_PER_OPERATOR_HEADERS"],
         is_python_module=False,
         build_directory=folder or tempfile.mkdtemp(),
     )
