@@ -55,6 +55,8 @@ def test_rows_are_those_of_the_files(folder):
         assert rows.where(metric="refusal_rate", task="lab-harmless", system=row.system)
         (formed,) = rows.where(metric="well_formed", task="lab-requests", system=row.system)
         assert formed.n == 6
+    (own,) = rows.where(study="complexity", metric="kl_recovered", system="base")
+    assert (own.value, own.low, own.high, own.note) == (0, 0, 0, "by definition")
     (least,) = rows.where(metric="complexity_bits", of="kl_recovered>=0.5", system="programs")
     smallest = min(row.value for row in sizes if row.value)
     assert least.value == smallest + decoder_bits("head")

@@ -72,7 +72,7 @@ def test_a_score_without_an_interval_bounds_nothing():
     programs = [Program("head", f"r{n}", "head", "x", 0, "", {}) for n in (1, 2)]
     names = [p.name for p in programs]
     bits = {"base": 0, names[0]: 800, names[1]: 1600}
-    measured = [row("base", 0.0), row(names[0], 0.3), row(names[1], 0.7)]
+    measured = [row("base", 0.0, 0.0, 0.0), row(names[0], 0.3), row(names[1], 0.7)]
     (every, _) = complexity_rows(programs, bits, measured, [], [0.5])
     assert (every.value, every.low, every.high) == (1600, 800, None)
     measured[2] = row(names[1], 0.7, 0.6, 0.8)

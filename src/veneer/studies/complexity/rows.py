@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from veneer.foundation.results import Measurement
 from veneer.foundation.system_id import SystemId
@@ -56,6 +57,12 @@ def empty_rows(system: str, given: str) -> Iterator[Measurement]:
             note=view_words(facts),
             facts=facts,
         )
+
+
+def by_definition(share: Measurement) -> dict[str, Any]:
+    """The fields of base's own `kl_recovered` that other prompts could not change: it recovers 0 of
+    its own KL, whatever the prompts."""
+    return {"low": share.value, "high": share.value, "note": "by definition", "facts": {}}
 
 
 def complexity_rows(
@@ -111,11 +118,9 @@ def _points(
         own = (row.task, row.metric, row.position) == (task, metric, None)
         known = row.split in ("test", "report") and (row.system in views or row.system == "base")
         if own and known and row.value is not None and row.system in bits:
-            # base's KL is 0 by definition; any other score without an interval excludes nothing
-            exact = row.system == "base"
-            low, high = (row.value, row.value) if exact else (-math.inf, math.inf)
-            low = low if row.low is None else row.low
-            high = high if row.high is None else row.high
+            # a score without an interval excludes nothing
+            low = -math.inf if row.low is None else row.low
+            high = math.inf if row.high is None else row.high
             points[row.system] = Point(bits[row.system], row.value, low, high)
     return points
 

@@ -31,6 +31,7 @@ from veneer.studies.complexity.program.files import decoder_bits
 from veneer.studies.complexity.programs import Program, Workshop, read_list, write_list
 from veneer.studies.complexity.rows import (
     bit_rows,
+    by_definition,
     complexity_rows,
     empty_rows,
 )
@@ -252,5 +253,7 @@ class ComplexityStudy:
                 with_base=system.name == "base",
                 seed=self.config.seed,
             ):
-                if row.metric != "top1_agreement":
-                    yield replace(row, study=STUDY)
+                if row.metric == "top1_agreement":
+                    continue
+                exact = system.name == "base" and row.metric == "kl_recovered"
+                yield replace(row, study=STUDY, **(by_definition(row) if exact else {}))
