@@ -101,7 +101,8 @@ class ComplexityCommand:
 
 
 def show(results: Results) -> None:
-    """One line per score: the least bits, with the interval."""
+    """One line per score, and one per kind of program whose interval reaches it: the least bits,
+    with the interval."""
     from rich.table import Table
 
     from veneer.report.basis import in_clusters, judged_by
@@ -114,8 +115,10 @@ def show(results: Results) -> None:
         table.add_column(name)
     rows = results.where(study=STUDY, metric="complexity_bits")
     for row in rows:
-        interval = interval_words(row.low, row.high)
         view = str(row.identity.get("view") or "all")
+        if row.low is None and view != "all":
+            continue
+        interval = interval_words(row.low, row.high)
         target = target_words(row.of or "")
         scored = (row.of or "").partition(">=")[0]
         n = f"{row.n}{in_clusters(results.where(study=STUDY, task=row.task, metric=scored))}"
@@ -124,6 +127,7 @@ def show(results: Results) -> None:
     print_table(console, table)
     legend = "bytes of program and decoder together; joint: all tasks' held-out prompts"
     console.print("; ".join(filter(None, (legend, judged_by(rows)))))
+    console.print("a kind of program that has no line reaches the score with no interval")
 
 
 @dataclass(frozen=True, kw_only=True)
