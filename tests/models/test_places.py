@@ -120,6 +120,20 @@ def test_shards_need_their_index_and_all_files(shards):
     refused(shards, "holds model-00002.*fetch model.safetensors.index.json too")
 
 
+def test_shards_beside_a_whole_file_are_not_read(shards, caplog):
+    """One of the two is left from another save; transformers takes the whole file."""
+    tiny(seed=1).model.save_pretrained(shards.parent / "other")
+    shutil.copy(shards.parent / "other" / "model.safetensors", shards)
+    read = load_model(str(shards), device="cpu").model.state_dict()
+    assert all(torch.equal(read[k], w) for k, w in tiny(seed=1).model.state_dict().items())
+    assert f"also {SHARD}" in caplog.text and "model.safetensors alone is read" in caplog.text
+
+
+def test_a_variant_is_renamed(model):
+    (model / "model.safetensors").rename(model / "model.fp16.safetensors")
+    refused(model, "if model.fp16.safetensors is the whole model, rename it to model.safetensors")
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_a_pointer_of_git_lfs_is_not_the_file(file, model):
     (model / file).write_text(POINTER)

@@ -13,6 +13,7 @@ CONFIG, ADAPTER = "config.json", "adapter_config.json"
 EXPECTED = "expected a model folder with config.json, a .gguf file, or a hub id"
 PAGE = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)(?:/.*)?")
 DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # of Windows
+SHARD = re.compile(r"-\d+-of-\d+")
 READ = ("model.safetensors", "model.safetensors.index.json")  # one of these is read first
 # the formats of Mistral and of Meta, which transformers does not read
 AUTHORS = ("params.json", "consolidated*")
@@ -74,12 +75,15 @@ def _check_folder(path: Path) -> None:
             "save_pretrained"
         )
     if not any(os.path.lexists(path / name) for name in READ):  # vetting names a link to nowhere
-        mend = (
-            "that is the format of the model's author, which transformers does not read: fetch "
-            "the model's files for transformers too, or convert it"
-            if weights[0].startswith("consolidated")
-            else "fetch model.safetensors.index.json too, or save the model again"
-        )
+        if weights[0].startswith("consolidated"):
+            mend = (
+                "that is the format of the model's author, which transformers does not read: fetch "
+                "the model's files for transformers too, or convert it"
+            )
+        elif SHARD.search(weights[0]):
+            mend = "fetch model.safetensors.index.json too, or save the model again"
+        else:  # a variant, as model.fp16.safetensors
+            mend = f"if {weights[0]} is the whole model, rename it to {READ[0]}"
         raise InputError(
             f"{path} holds {weights[0]}, and neither {' nor '.join(READ)}, by which weights are "
             f"read; {mend}"

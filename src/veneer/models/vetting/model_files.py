@@ -3,6 +3,7 @@ settings of the right types, sizes that fit the weights."""
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Callable
@@ -25,6 +26,7 @@ LARGEST = 512 * 2**20  # bytes of a file of settings or of a tokenizer
 SMALLEST, POINTER = 1024, b"version https://git-lfs"
 SETTINGS = (".json", ".jinja", ".txt", ".model", ".tiktoken")
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
+SHARDS = "model-*-of-*.safetensors"
 MEND = "fetch the model again from its author"
 
 
@@ -54,6 +56,12 @@ def vet_folder(folder: Path) -> None:
             )
     if _is_indexed(folder):
         _vet_index(folder)
+    elif shards := sorted(path.name for path in folder.glob(SHARDS)):
+        logging.getLogger("veneer").warning(
+            "veneer: %s holds %s and also %s, a shard of another save or a copy; %s alone is "
+            "read: remove the files that you do not mean",
+            *(folder, SINGLE, shards[0], SINGLE),
+        )
 
 
 def _is_indexed(folder: Path) -> bool:
