@@ -16,7 +16,6 @@ and weight = scales[group] * (integer - zero point[group]).
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +28,7 @@ from safetensors.torch import save_file
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
+from veneer.foundation.scratch import ScratchFolder
 from veneer.models.checkpoint.originals import INDEX, safetensors_of
 
 METHODS = ("gptq", "awq")
@@ -50,7 +50,7 @@ def plain_copy(
     """
     method = str(getattr(settings["quant_method"], "value", settings["quant_method"]))
     _check(name, method, settings)
-    with tempfile.TemporaryDirectory(prefix="veneer-plain-") as room:
+    with ScratchFolder("plain") as room:
         out = Path(room)
         for file in [*folder.glob("*.json"), *folder.glob("*.py")]:
             if file.name not in (INDEX, "config.json"):
