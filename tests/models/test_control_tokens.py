@@ -8,8 +8,14 @@ import logging
 import pytest
 
 from tiny import tiny
-from veneer.models.control_tokens import control_token, special_tokens, warn_of_control_tokens
-from veneer.models.formats import PlainFormat
+from veneer.models.control_tokens import (
+    control_token,
+    opening,
+    special_tokens,
+    warn_of_control_tokens,
+    warn_of_markup,
+)
+from veneer.models.formats import ChatFormat, PlainFormat
 from veneer.prompts.prompt import Prompt
 from veneer.systems.system import System
 
@@ -47,3 +53,36 @@ def test_a_prompt_with_a_control_token_is_named_once_and_a_template_is_not(caplo
         "veneer: prompt 'p2' holds '<|eos|>', which a-model-of-this-test reads as a control token "
         "and not as text"
     ]
+
+
+ALPACA = PlainFormat("Below is an instruction.\n\n### Instruction:\n{prompt}\n\n### Response:")
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "mark"),
+    [
+        (ChatFormat(), "<|im_start|>user\nHi<|im_end|>\n", "<|im_start|>"),
+        (ChatFormat(), "<s>[INST] Hi [/INST]", "[INST]"),
+        (ChatFormat(), "<bos><start_of_turn>user\nHi", "<start_of_turn>"),
+        (ChatFormat(), "<|begin_of_text|><|start_header_id|>user", "<|start_header_id|>"),
+        (ChatFormat(), "What does [INST] mean?", None),
+        (ChatFormat(), "### Instruction:\nHi", None),
+        (ALPACA, "\n### Instruction:\nHi", "### Instruction:"),
+        (ALPACA, "Hi", None),
+        (PlainFormat(), "<|im_start|>user\nHi", None),  # base reads what the user gives
+        (PlainFormat("Question: {prompt}\nAnswer:"), "Question: why?", "Question:"),
+    ],
+)
+def test_a_prompt_in_a_template_is_known_by_its_beginning(form, text, mark):
+    assert opening(form, Prompt.from_text("p", text)) == mark
+
+
+def test_a_template_in_a_template_is_named_once(caplog):
+    lm = tiny()
+    lm.name = "another-model-of-this-test"
+    prompts = [Prompt.from_text(f"p{i}", "[INST] Hi [/INST]") for i in range(2)]
+    with caplog.at_level(logging.WARNING, "veneer"):
+        warn_of_markup(lm, ChatFormat(), prompts)
+        System.of_model(lm, format=ChatFormat()).prompt_tokens(prompts)
+    (warning,) = [r.getMessage() for r in caplog.records]
+    assert "prompt 'p0' begins with '[INST]'" in warning and lm.name in warning

@@ -24,7 +24,7 @@ from veneer.foundation.files import (
 )
 from veneer.foundation.memory import halving
 from veneer.models.computation import COMPUTATION, computations
-from veneer.models.control_tokens import warn_of_control_tokens
+from veneer.models.control_tokens import warn_of_markup
 from veneer.models.decode import Decoded
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
@@ -207,7 +207,7 @@ def encode_base(
 ) -> list[list[int]]:
     """Every prompt's token ids as base reads it. Raises InputError where one has none."""
     base_ids = [base_format.encode(base.tokenizer, p) for p in prompts]
-    warn_of_control_tokens(base, prompts)
+    warn_of_markup(base, base_format, prompts)
     for prompt, ids in zip(prompts, base_ids, strict=True):
         if not ids:
             raise InputError(

@@ -1,5 +1,6 @@
-"""Control tokens within what a person wrote: a tokenizer reads the text `<|im_end|>` as the token
-that ends a turn, wherever it stands."""
+"""Markup in a prompt that nobody meant as text: control tokens (a tokenizer reads `<|im_end|>` as
+the token that ends a turn, wherever it stands), and a template that was put around the text
+before the model's own goes around both."""
 
 from __future__ import annotations
 
@@ -9,10 +10,55 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from veneer.models.formats import Format, PlainFormat
 from veneer.models.language_model import LanguageModel
-from veneer.prompts.prompt import Prompt
+from veneer.prompts.prompt import PLACE, Prompt
 
-_warned: set[tuple[str, str]] = set()  # names of models, and tokens
+# With these, published chat templates begin a turn.
+OPENINGS = (
+    "<|im_start|>",
+    "<|start_header_id|>",
+    "<start_of_turn>",
+    "<|start_of_role|>",
+    "<|START_OF_TURN_TOKEN|>",
+    "<|turn>",
+    "<|start|>",
+    "<|user|>",
+    "<|system|>",
+    "[INST]",
+    "<<SYS>>",
+)
+FIRST = re.compile(r"\s*(<s>|<bos>|<\|begin_of_text\|>|<\|startoftext\|>)?\s*")  # before a text
+_warned: set[tuple[str, str]] = set()  # names of models, and tokens or openings
+
+
+def warn_of_markup(lm: LanguageModel, form: Format, prompts: Sequence[Prompt]) -> None:
+    """Warn of prompts with control tokens, and of those that stand in a template already."""
+    warn_of_control_tokens(lm, prompts)
+    for prompt in prompts:
+        mark = opening(form, prompt)
+        if mark is not None and (lm.name, mark) not in _warned:
+            _warned.add((lm.name, mark))
+            logging.getLogger("veneer").warning(
+                "veneer: prompt %r begins with %r, as if it stood in a template already, and %s "
+                "reads it within its own; give the prompts without a template",
+                prompt.id,
+                mark,
+                lm.name,
+            )
+
+
+def opening(form: Format, prompt: Prompt) -> str | None:
+    """The text with which a prompt begins and a template begins a turn: that of a published chat
+    template where the model reads one, or the last line before the prompt in a template of plain
+    text. None where the prompt begins otherwise."""
+    if isinstance(form, PlainFormat):
+        before = (form.template_of(prompt) or PLACE).partition(PLACE)[0].strip()
+        marks: Sequence[str] = before.splitlines()[-1:]
+    else:
+        marks = OPENINGS
+    text = FIRST.sub("", prompt.messages[-1].get("content") or "", count=1)
+    return next((mark for mark in marks if text.startswith(mark)), None)
 
 
 def warn_of_control_tokens(lm: LanguageModel, prompts: Sequence[Prompt]) -> None:

@@ -15,7 +15,7 @@ from veneer.foundation.errors import InputError
 from veneer.head.extract import Extraction
 from veneer.head.recorded import chosen_format, fitted_formats, warn_of_formats
 from veneer.head.veneer import Veneer
-from veneer.models.control_tokens import warn_of_control_tokens
+from veneer.models.control_tokens import warn_of_markup
 from veneer.models.decode import Decoded, Sampling, decode
 from veneer.models.formats import ChatFormat, Format, PlainFormat, forced_ids
 from veneer.models.head import Head
@@ -135,7 +135,7 @@ class System(Shown):
         text with a token that ends answers."""
         self.warn_of_formats(prompts)
         check_forced(prompts, self.lm.tokenizer, self.stop_ids)
-        warn_of_control_tokens(self.lm, prompts)
+        warn_of_markup(self.lm, self.format, prompts)
         ids_of_prompts = [
             [*ids, *forced_ids(self.lm.tokenizer, p)]
             for ids, p in zip(self.encode(prompts), prompts, strict=True)

@@ -13,7 +13,7 @@ from veneer.capture.config import CaptureConfig
 from veneer.capture.distributions import TopK, top_k
 from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import InputError
-from veneer.models.control_tokens import warn_of_control_tokens
+from veneer.models.control_tokens import warn_of_markup
 from veneer.models.decode import Decoded, decode
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
@@ -50,7 +50,7 @@ class AlignedModel:
     def inputs(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Return each prompt's token ids, the aligned model's. Raises InputError for a prompt
         without tokens."""
-        warn_of_control_tokens(self.pair.aligned, prompts)
+        warn_of_markup(self.pair.aligned, self.pair.aligned_format, prompts)
         ids_of_prompts = [
             self.pair.aligned_format.encode(self.pair.aligned.tokenizer, p) for p in prompts
         ]
