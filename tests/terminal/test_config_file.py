@@ -157,6 +157,9 @@ def test_a_list_that_is_given_twice_is_refused(veneer, tmp_path):
     words = ["--viewpoints", "example", "--embedding-threshold", "0.6", "--out", tmp_path / "out"]
     done = veneer("overton", *words, "--responses", "a=A.jsonl", "--responses=b=B.jsonl")
     assert done.code == 2 and "--responses is given 2 times; give it once, with spaces" in done.err
+    twice = ("--tasks", "lab-sums", "--tasks", "lab-facts")
+    done = veneer("run", "--base", "lab:base", "--aligned", "lab:aligned", *twice, "--out", "o")
+    assert done.code == 2 and "--tasks is given 2 times; give it once, with commas" in done.err
     pair = ["--base", "lab:base", "--aligned", "lab:aligned", "--tasks", "lab-facts"]
     words = [*pair, "--limit", 5, "--limit", 4, "--tasks", "lab-sums", "--out", tmp_path / "run"]
     assert veneer("run", *words, "--dry-run").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,8 @@ def test_the_plan_counts_prompts_systems_and_tokens(veneer, tmp_path):
     ],
 )
 def test_bad_input_is_refused_as_by_the_run(more, wanted, veneer, tmp_path):
-    command = (*RUN, *more, "--out", tmp_path / "out")
+    options = dict(zip(RUN[1::2], RUN[2::2], strict=True)) | dict([more])
+    command = ("run", *chain.from_iterable(options.items()), "--out", tmp_path / "out")
     planned, run = veneer(*command, "--dry-run"), veneer(*command)
     assert planned.code == run.code == 2
     assert planned.err.splitlines()[-1] == run.err.splitlines()[-1] and wanted in planned.err

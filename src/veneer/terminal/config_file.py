@@ -113,14 +113,16 @@ def typed_fields(command: type, words: Sequence[str]) -> frozenset[tuple[type, s
 
 
 def refuse_repeated(command: type, words: Sequence[str]) -> None:
-    """Raise InputError for an option that takes several words and stands twice on a command
-    line: the words behind the last one would take the place of the others."""
+    """Raise InputError for an option that takes several values and stands twice on a command
+    line: the values of the last one would take the place of the others."""
     typed = Counter(_dashed(word) for word in words if word.startswith("-"))
     for k in _options(command):
         count = typed[f"--{k.name}"] + (typed[k.option.alias] if k.option.alias else 0)
-        if k.is_list and not k.option.commas and not k.option.repeat and count > 1:
+        if k.is_list and not k.option.repeat and count > 1:
+            between = "commas" if k.option.commas else "spaces"
             raise InputError(
-                f"--{k.name} is given {count} times; give it once, with spaces between its values"
+                f"--{k.name} is given {count} times; give it once, with {between} between its "
+                "values"
             )
 
 
