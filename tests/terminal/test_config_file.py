@@ -153,13 +153,12 @@ def test_no_file(tmp_path, capsys):
 
 
 def test_a_list_that_is_given_twice_is_refused(veneer, tmp_path):
-    """The words behind the last name would count alone; of single words the last wins."""
+    """The values behind the last name would count alone; of single values the last wins."""
     words = ["--viewpoints", "example", "--embedding-threshold", "0.6", "--out", tmp_path / "out"]
     done = veneer("overton", *words, "--responses", "a=A.jsonl", "--responses=b=B.jsonl")
     assert done.code == 2 and "--responses is given 2 times; give it once, with spaces" in done.err
-    twice = ("--tasks", "lab-sums", "--tasks", "lab-facts")
-    done = veneer("run", "--base", "lab:base", "--aligned", "lab:aligned", *twice, "--out", "o")
-    assert done.code == 2 and "--tasks is given 2 times; give it once, with commas" in done.err
     pair = ["--base", "lab:base", "--aligned", "lab:aligned", "--tasks", "lab-facts"]
-    words = [*pair, "--limit", 5, "--limit", 4, "--tasks", "lab-sums", "--out", tmp_path / "run"]
-    assert veneer("run", *words, "--dry-run").code == 0
+    words = ["run", *pair, "--limit", 5, "--limit", 4, "--out", tmp_path / "run", "--dry-run"]
+    assert veneer(*words).code == 0
+    done = veneer(*words, "--tasks", "lab-sums")
+    assert done.code == 2 and "--tasks is given 2 times; give it once, with commas" in done.err
