@@ -118,7 +118,7 @@ def refuse_repeated(command: type, words: Sequence[str]) -> None:
     typed = Counter(_dashed(word) for word in words if word.startswith("-"))
     for k in _options(command):
         count = typed[f"--{k.name}"] + (typed[k.option.alias] if k.option.alias else 0)
-        if k.is_list and not k.option.repeat and count > 1:
+        if (k.is_list or k.option.commas) and not k.option.repeat and count > 1:
             between = "commas" if k.option.commas else "spaces"
             raise InputError(
                 f"--{k.name} is given {count} times; give it once, with {between} between its "
