@@ -55,6 +55,9 @@ def test_rows_are_those_of_the_files(folder):
         assert rows.where(metric="refusal_rate", task="lab-harmless", system=row.system)
         (formed,) = rows.where(metric="well_formed", task="lab-requests", system=row.system)
         assert formed.n == 6
+    both = rows.where(metric="complexity_bits", of="refusal_rate>=0.5,well_formed>=0.5")
+    (refusal,) = {r.judge for r in rows.where(metric="refusal_rate", task="lab-requests")}
+    assert {r.judge for r in both} == {f"{refusal}+aligned-likelihood-99"}
     (own,) = rows.where(study="complexity", metric="kl_recovered", system="base")
     assert (own.value, own.low, own.high, own.note) == (0, 0, 0, "by definition")
     (least,) = rows.where(metric="complexity_bits", of="kl_recovered>=0.5", system="programs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from veneer.foundation.results import Measurement
@@ -83,13 +84,15 @@ def complexity_rows(
         names = [n for n in tables[0] if all(n in table for table in tables)]
         if not names:
             continue
-        row = next(r for r in measured if r.task == task and r.metric == metrics[0])
+        scored = [next(r for r in measured if (r.task, r.metric) == (task, m)) for m in metrics]
+        # of a score of two metrics, the judges of both
+        judge = "+".join(dict.fromkeys(r.judge for r in scored if r.judge)) or None
         for level in levels:
             of = ",".join(f"{metric}>={level:g}" for metric in metrics)
             for identity, own in _groups(names, views):
                 points = [[table[name] for table in tables] for name in own]
                 least = least_bits(points, [level] * len(metrics))
-                yield _least_row(task, identity, of, least, row, len(own))
+                yield _least_row(identity, of, least, replace(scored[0], judge=judge), len(own))
 
 
 def _scores(
@@ -133,13 +136,9 @@ def _groups(names: Sequence[str], views: Mapping[str, str]) -> Iterator[tuple[Sy
 
 
 def _least_row(
-    task: str,
-    identity: SystemId,
-    of: str,
-    least: LeastBits,
-    row: Measurement,
-    tried: int,
+    identity: SystemId, of: str, least: LeastBits, scored: Measurement, tried: int
 ) -> Measurement:
+    """scored: a measurement of the score, for its task, judge, split and number of prompts."""
     facts = {
         "points": tried,
         "not_reached": [k for k in ("value", "low", "high") if getattr(least, k) is None],
@@ -149,16 +148,16 @@ def _least_row(
     )
     return Measurement(
         STUDY,
-        task,
+        scored.task,
         "complexity_bits",
         identity.name,
         value,
-        row.n,
+        scored.n,
         low,
         high,
-        judge=row.judge,
+        judge=scored.judge,
         of=of,
-        split=row.split,
+        split=scored.split,
         unit=BITS,
         note=least_note(facts),
         facts=facts,
