@@ -392,3 +392,12 @@ def test_the_adjusted_interval_of_few_questions_is_that_of_the_raw_score():
         assert (adjusted.value, adjusted.low, adjusted.high) == pytest.approx(
             (raw.value, raw.low, raw.high)
         )
+
+
+@pytest.mark.parametrize("score", [0.0, 0.5, 1.0])
+def test_the_adjusted_interval_of_equal_scores_is_that_of_the_raw_score(score):
+    raw = intervals.on_scale(np.full(4, score), 0, 1)
+    for adjusted in adjusted_means(np.full((2, 4), score)):
+        assert (adjusted.value, adjusted.n) == (pytest.approx(score), 4)
+        assert (adjusted.low, adjusted.high) == pytest.approx((raw.low, raw.high))
+        assert adjusted.high - adjusted.low > 0.3

@@ -9,9 +9,11 @@ put below the others for that.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from veneer.statistics import bootstrap, jackknife
+from veneer.statistics import bootstrap, intervals, jackknife
 from veneer.statistics.intervals import Estimate
 
 RESAMPLES = 2000
@@ -56,7 +58,8 @@ def _estimate(value: float, n: int, drawn: np.ndarray, left: np.ndarray, groups:
     if len(left) < 2 or len(drawn) < RESAMPLES // 2:
         return Estimate(value, None, None, n, "none", "too few questions for an interval")
     if np.ptp(drawn) <= 1e-12:
-        return Estimate(value, None, None, n, "none", "the same in every resample")
+        # as the plain mean of so many equal scores
+        return replace(intervals.on_scale(np.full(groups, value), 0, 1), value=value, n=n)
     if groups < bootstrap.LEAST_FOR_BCA:
         if len(left) < groups:  # without one of them the systems have too few in common
             return Estimate(value, None, None, n, "none", "too few questions for an interval")
