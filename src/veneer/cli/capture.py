@@ -31,7 +31,7 @@ class TeacherOptions:
 
     aligned: str | None = None
     """The aligned model; it must share base's tokenizer."""
-    responses: str | None = None
+    responses: Annotated[str | None, Option(metavar="FILE")] = None
     """A file of answers to the prompts, as `veneer generate` writes it or `veneer import` reads it.
     Only their tokens are known, so the veneer is fitted by maximum likelihood."""
     answers_only: bool = False

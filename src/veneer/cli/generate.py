@@ -110,10 +110,10 @@ class GenerateCommand:
 
     model: str
     """The model; with --veneer, the base that the veneer belongs to; with --large, the small one;
-    with --url, the name that the endpoint serves it under."""
+    with --url, its name at the endpoint."""
     prompts: str
     """A task's name or a file, as for `veneer capture`."""
-    out: str
+    out: Annotated[str, Option(metavar="FILE")]
     """File for the answers, JSON lines."""
     veneer: str | None = None
     """Folder of a veneer to add to the head."""

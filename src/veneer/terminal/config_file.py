@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -60,7 +61,7 @@ def with_config(command: type, words: Sequence[str]) -> list[str]:
             files.append(file)
         else:
             raise InputError(f"{CONFIG} names no file; give the path of a YAML, JSON or TOML file")
-    known = {k.name: k for k in _options(command)}
+    known = {k.name: k for k in known_options(command)}
     given: list[str] = []
     positional: list[str] = []
     for file in files:
@@ -98,7 +99,7 @@ def option_of(command: type, field: str) -> str | None:
     """The option of a settings field in a command, with its dashes: `--timeout`, or, where a field
     of the command has a word before it, `--teacher-timeout`. None where the command has no such
     option, or several."""
-    options = [k for k in _options(command) if not k.option.positional]
+    options = [k for k in known_options(command) if not k.option.positional]
     names = {k.name for k in options if k.field == field}
     names = names or {k.name for k in options if k.field.endswith(f"_{field}")}
     return f"--{names.pop()}" if len(names) == 1 else None
@@ -108,7 +109,9 @@ def typed_fields(command: type, words: Sequence[str]) -> frozenset[tuple[type, s
     """The settings class and the field of each option that a command line names."""
     names = {_dashed(word) for word in words if word.startswith("-")}
     return frozenset(
-        (k.settings, k.field) for k in _options(command) if names & {f"--{k.name}", k.option.alias}
+        (k.settings, k.field)
+        for k in known_options(command)
+        if names & {f"--{k.name}", k.option.alias}
     )
 
 
@@ -116,7 +119,7 @@ def refuse_repeated(command: type, words: Sequence[str]) -> None:
     """Raise InputError for an option that takes several values and stands twice on a command
     line: the values of the last one would take the place of the others."""
     typed = Counter(_dashed(word) for word in words if word.startswith("-"))
-    for k in _options(command):
+    for k in known_options(command):
         count = typed[f"--{k.name}"] + (typed[k.option.alias] if k.option.alias else 0)
         if (k.is_list or k.option.commas) and not k.option.repeat and count > 1:
             between = "commas" if k.option.commas else "spaces"
@@ -126,13 +129,30 @@ def refuse_repeated(command: type, words: Sequence[str]) -> None:
             )
 
 
+def spaced_list(command: type, words: Sequence[str]) -> str | None:
+    """What is wrong with a line that has spaces between the values of a list with commas
+    (`--ranks 1 4`); None for a line that has none."""
+    lists = {f"--{k.name}" for k in known_options(command) if k.option.commas}
+    for i, word in enumerate(words):
+        if word not in lists:
+            continue
+        values = list(takewhile(lambda w: not w.startswith("-"), words[i + 1 :]))
+        if len(values) > 1:
+            joined = ",".join(v.strip(",") for v in values)
+            return (
+                f"{word} is followed by {' '.join(values)}; put commas and no spaces between its "
+                f"values: {word} {joined}"
+            )
+    return None
+
+
 def _dashed(word: str) -> str:
     """The option that a word names, in the spelling of the help."""
     return word.partition("=")[0].replace("_", "-")
 
 
 @cache
-def _options(command: type) -> tuple[_Known, ...]:
+def known_options(command: type) -> tuple[_Known, ...]:
     """Every option of a command and of the settings objects in it."""
     return tuple(_fields(command))
 
@@ -147,7 +167,7 @@ def _fields(command: type) -> Iterator[_Known]:
         if option.hidden:
             continue
         if isinstance(bare, type) and dataclasses.is_dataclass(bare):
-            yield from _options(bare)
+            yield from known_options(bare)
         else:
             is_flag = f.default is True or f.default is False
             name = (option.name or f.name).replace("_", "-")
@@ -162,7 +182,7 @@ def _is_list(hint: Any) -> bool:
 
 def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
     """Each option with its value in a command's object."""
-    own = {k.field: k for k in _options(command.__class__)}
+    own = {k.field: k for k in known_options(command.__class__)}
     hints = get_type_hints(command.__class__, include_extras=True)
     for f in dataclasses.fields(command):
         value = getattr(command, f.name)

@@ -79,7 +79,8 @@ class TransferTasks:
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
     where a pinned source is known."""
     limit: int | None = None
-    """Most train prompts and most test prompts of each task, regardless of --train and --test."""
+    """At most this many train and this many test prompts of each task, regardless of --train and
+    --test."""
 
     def chosen(self) -> list[Task]:
         from veneer.tasks.registry import chosen_tasks
