@@ -28,7 +28,7 @@ import tyro.extras
 from tyro.constructors import PrimitiveConstructorSpec
 
 from veneer.foundation.settings import Option
-from veneer.terminal.config_file import spaced_list
+from veneer.terminal.config_file import spaced_list, values_of
 
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 NUMBERS = {int: "a whole number", float: "a number"}
@@ -75,7 +75,7 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
     box, page, paragraphs = io.StringIO(), _Page(sys.stdout), _paragraphs(command)
     try:
         with contextlib.redirect_stderr(box), contextlib.redirect_stdout(page):
-            return tyro.cli(
+            values: Any = tyro.cli(
                 command,
                 prog=f"veneer {name}",
                 description="\n\n".join(paragraphs),
@@ -83,6 +83,8 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
                 args=["--help"] if HELP & set(words) else list(words),
                 config=CONFIG,
             )
+            _refuse_empty(values)
+            return values
     except SystemExit as stop:
         if stop.code:
             print(box.getvalue(), file=sys.stderr, end="")
@@ -112,6 +114,19 @@ def _wrapped_usage(line: str, width: int) -> str:
         whole, width, subsequent_indent=" " * 7, break_on_hyphens=False, break_long_words=False
     )
     return filled.replace("\0", " ")
+
+
+def _refuse_empty(values: Any) -> None:
+    """Raise UsageError for a model, a path or a name that is the empty text, as that of a shell's
+    unset variable: as a path it would be the current folder."""
+    for known, value in values_of(values):
+        kind = known.option.metavar or NAMED_METAVARS.get(known.field)
+        texts = value if isinstance(value, tuple) else (value,)
+        if "" in texts and value != known.default and kind not in (None, "TEXT", "TEMPLATE"):
+            name = known.field.upper() if known.option.positional else f"--{known.name}"
+            raise UsageError(
+                f"{name} has an empty value; give one (is a variable of the shell unset?)"
+            )
 
 
 class _Page(io.StringIO):
@@ -299,6 +314,15 @@ def _sentence(box: str) -> str:
     # "Missing value for argument '--rank'; expected 1 values"
     text = re.sub(r"^Missing value for argument '(.+?)'.*", r"\1 has no value; expected one", text)
     text = re.sub(r"one of \(([^)]*)\)", lambda m: f"one of {m[1].replace(chr(39), '')}", text)
+    # "--compare: no type matching {None}|{STR STR} could be instantiated from ['x']"
+    if "input length" in text or "no type matching" in text:
+        option, given = text.partition(":")[0], re.search(r"expected argument count (\d+)", box)
+        if given:
+            text = f"{option} takes {given[1]} values, with a space between them"
+    if text.startswith("Unrecognized options: "):
+        unknown = text.removeprefix("Unrecognized options: ").replace(",", " ").split()
+        kind = "option" if unknown[0].startswith("-") else "place for the word"
+        text = f"there is no {kind} {unknown[0]}"
     if "Perhaps you meant:" in lines:
         after = lines[lines.index("Perhaps you meant:") + 1 :]
         meant = dict.fromkeys(line.split()[0] for line in after if line.startswith("--"))
@@ -313,4 +337,4 @@ def _listed(box: str, title: str) -> list[str]:
     _, heading, rest = box.partition(title)
     block = re.split(r"^.\s[-─]{5,}", rest, maxsplit=1, flags=re.MULTILINE)[0]
     items = re.findall(r"^[│| ]\s{5}(\S+)", block, re.MULTILINE) if heading else []
-    return [item for item in items if item.startswith("--") or item.isupper()]
+    return [item for item in items if item.startswith(("--", "{")) or item.isupper()]

@@ -36,7 +36,7 @@ YAML_PROBLEMS = {
 @dataclasses.dataclass(frozen=True)
 class _Known:
     """One option of a command. settings: the class of its field. name: as it is typed, without
-    dashes. is_flag: it takes no value. is_list: it takes any number of words."""
+    dashes. is_flag: it takes no value. is_list: it takes several words."""
 
     settings: type
     name: str
@@ -82,7 +82,7 @@ def options_of(command: Any) -> dict[str, Any]:
     """The options of a command's object that differ from their defaults, by name, as a file for
     `--config` may hold them."""
     options: dict[str, Any] = {}
-    for option, value in _values(command):
+    for option, value in values_of(command):
         unchanged = value == option.default and not option.option.positional
         if unchanged or not option.option.recorded:
             continue
@@ -121,7 +121,7 @@ def refuse_repeated(command: type, words: Sequence[str]) -> None:
     typed = Counter(_dashed(word) for word in words if word.startswith("-"))
     for k in known_options(command):
         count = typed[f"--{k.name}"] + (typed[k.option.alias] if k.option.alias else 0)
-        if (k.is_list or k.option.commas) and not k.option.repeat and count > 1:
+        if k.is_list and not k.option.repeat and count > 1:
             between = "commas" if k.option.commas else "spaces"
             raise InputError(
                 f"--{k.name} is given {count} times; give it once, with {between} between its "
@@ -177,10 +177,10 @@ def _fields(command: type) -> Iterator[_Known]:
 
 
 def _is_list(hint: Any) -> bool:
-    return Ellipsis in get_args(hint) or any(map(_is_list, get_args(hint)))
+    return get_origin(hint) is tuple or any(map(_is_list, get_args(hint)))
 
 
-def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
+def values_of(command: Any) -> Iterator[tuple[_Known, Any]]:
     """Each option with its value in a command's object."""
     own = {k.field: k for k in known_options(command.__class__)}
     hints = get_type_hints(command.__class__, include_extras=True)
@@ -189,7 +189,7 @@ def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
         if any(getattr(m, "hidden", False) for m in getattr(hints[f.name], "__metadata__", ())):
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            yield from _values(value)
+            yield from values_of(value)
         elif f.name in own:
             yield own[f.name], value
 
@@ -286,6 +286,8 @@ def _words(option: _Known, value: Any, file: str) -> list[str]:
             f"{file} gives {option.name} as {value!r}; expected a text, a number or a list of them"
         )
     texts = [str(i) for i in items]
+    if len(texts) != 1 and not option.is_list:
+        raise InputError(f"{file} gives {option.name} as {value!r}; expected one value")
     if option.option.positional:
         return texts
     if option.option.commas:

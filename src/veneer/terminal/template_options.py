@@ -52,8 +52,8 @@ class TemplateOptions:
         return ChatFormat(system, arguments(self.template_arg), self.template_date)
 
     def refuse_template_options(self, where: str) -> None:
-        """Raise InputError where no chat template is read. where: what reads none,
-        such as "--plain"."""
+        """Raise InputError where no chat template is read. where: "beside --plain", "without
+        --chat"."""
         from veneer.foundation.errors import InputError
 
         for option, given in (
@@ -63,8 +63,7 @@ class TemplateOptions:
         ):
             if given:
                 raise InputError(
-                    f"found {option} beside {where}, which reads no chat template here; leave "
-                    "out one of them"
+                    f"found {option} {where}, where no chat template is read; leave {option} out"
                 )
 
     def template_words(self) -> dict[str, Any]:

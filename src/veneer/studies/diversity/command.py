@@ -290,7 +290,7 @@ class DiversityCommand:
             zip(self._veneer_names(), [Veneer.load(v) for v in models.veneer], strict=True)
         )
         if templates.aligned_plain:
-            templates.refuse_template_options("--aligned-plain")
+            templates.refuse_template_options("beside --aligned-plain")
         aligned = plain if templates.aligned_plain else chat
         pair = Pair.load(
             models.base,
