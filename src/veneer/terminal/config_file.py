@@ -173,7 +173,9 @@ def _fields(command: type) -> Iterator[_Known]:
             name = (option.name or f.name).replace("_", "-")
             if f.default is True:
                 name = f"no-{name}"
-            yield _Known(command, name, f.name, option, is_flag, _is_list(bare), f.default)
+            # a parsed class has no type left for a list with commas
+            is_list = option.commas or _is_list(bare)
+            yield _Known(command, name, f.name, option, is_flag, is_list, f.default)
 
 
 def _is_list(hint: Any) -> bool:
