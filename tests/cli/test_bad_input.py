@@ -245,11 +245,11 @@ BAD = {
     ),
     "generate, out of another": (
         "generate --model lab:base --prompts lab-sums --limit 2 --out {answers}",
-        "other settings",
+        "is no file that `veneer generate` wrote",
     ),
     "generate, out is a folder": (
         "generate --model lab:base --prompts lab-sums --limit 2 --out {full}",
-        "exists",
+        "is a folder",
     ),
     "measure, no veneer": (
         f"measure {PAIR} --veneer {{none}} --tasks lab-sums --out {{out}}",

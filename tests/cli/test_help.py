@@ -17,6 +17,7 @@ import pytest
 
 from veneer.cli.main import COMMANDS
 from veneer.foundation.settings import Option
+from veneer.terminal.config_file import known_options
 
 # In one column: side by side, tyro gives a box less room than its longest line needs
 ASK = """
@@ -121,11 +122,40 @@ def test_a_reader_that_leaves_is_no_error():
         ("audit a b --out c --fold 3", "did you mean --folds?"),
         ("audit a b --out c --folds many", "--folds: found 'many', expected a whole number"),
         ("", "no command is given; expected one such as demo"),
+        (
+            "complexity --base b --aligned a --tasks t --ranks 1 4 --out c",
+            "put commas and no spaces between its values: --ranks 1,4",
+        ),
+        (
+            "extract c --tasks a, b --out d",
+            "put commas and no spaces between its values: --tasks a,b",
+        ),
     ],
 )
 def test_a_mistyped_line_gets_a_mend(line, sentence, veneer):
     result = veneer(*line.split())
     assert result.code == 2 and sentence in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_list_with_commas_is_shown_with_commas(name, helps):
+    """`--ranks N ...` would ask for spaces, which are refused."""
+    for known in known_options(COMMANDS[name]):
+        if known.option.commas:
+            assert re.search(rf"--{known.name} \S+,\S+", helps[name]), known.name
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_models_and_folders_have_one_word_in_every_command(name, helps):
+    """`--base TEXT` in one command and `--base MODEL` in another reads as two kinds of value."""
+    texts = set(re.findall(r"--([\w-]+) TEXT", helps[name]))
+    assert texts <= {"system", "revision", "forced", "target", "prefix", "allow-host"}, texts
+
+
+def test_help_behind_other_words_is_the_same_help(veneer):
+    whole = veneer("program", "--help").out
+    assert "decode FILE..." in whole and veneer("program", "decode", "--help").out == whole
+    assert veneer("help", "program").out == whole and veneer("help").out == veneer("--help").out
 
 
 def test_the_first_help_lists_every_command_and_the_version(veneer):

@@ -161,7 +161,7 @@ def test_generate_and_tasks_read_them(veneer, pair, questions, tmp_path):
         != generate("--chat")
         == generate("--chat", "--template-arg", "enable_thinking=true")
     )
-    assert "found --template-arg beside no --chat" in generate(*OFF)
+    assert "found --template-arg without --chat" in generate(*OFF)
     assert "found --template-arg beside --plain" in generate("--plain", *OFF)
     assert "it reads enable_thinking" in generate("--chat", "--template-arg", "thinking=false")
     shown = veneer("tasks", "show", "lab-requests", "--aligned", pair["aligned"], *OFF)

@@ -64,7 +64,7 @@ def text_of(markup: str) -> str:
 
 def test_it_stands_beside_safety_in_the_first_table():
     text = text_of(PORTION.render(page([*SAFETY, *discernment_rows()])).split("</table>")[0])
-    assert text.count("Discernment (AUROC; 0.5 tells nothing):") == 1
+    assert text.count("Discernment (AUROC; 0.5 is chance):") == 1
     assert (
         "base 0.56 (0.51 to 0.61), veneer 0.66 (0.61 to 0.71), aligned 0.72 (0.67 to 0.77) on "
         "xstest, n = 450."
@@ -88,7 +88,7 @@ def test_the_terminal_has_it_beside_safety(capsys):
     out = capsys.readouterr().out
     (line,) = [s for s in out.splitlines() if s.startswith("advbench") and "refusals" in s]
     assert "0.66 | 0.72" in line
-    assert "prompts of xstest, veneer beside aligned; 0.50 tells nothing" in out
+    assert "prompts of xstest, veneer beside aligned; 0.50 is chance" in out
     (area,) = [s for s in out.splitlines() if "discernment AUROC  " in s]
     assert "0.62 [0.57, 0.67]" in area and "|" not in area
     assert "linear probe AUROC" in out
@@ -100,8 +100,8 @@ def test_the_opening_says_it_in_a_sentence_of_its_own():
     assert text == (
         "A change of the last layer alone carries 1.00 of the change in refusal rate on advbench "
         "(95 % interval 0.95 to 1.05, n = 450). Base tells harmful from harmless prompts of xstest "
-        "with an AUROC of 0.56, base with the veneer with 0.66, the aligned model with 0.72 (n = "
-        "450; 0.50 tells nothing)."
+        "with an AUROC of 0.56 (0.51 to 0.61), base with the veneer with 0.66 (0.61 to 0.71), the "
+        "aligned model with 0.72 (0.67 to 0.77; n = 450; 0.50 is chance)."
     )
 
 

@@ -353,7 +353,7 @@ def test_saving_gives_the_rows_back(opened):
     assert table.startswith("study,task,metric") and table.count("\r\n") == len(figures()) + 1
 
 
-@pytest.mark.parametrize("width", [360, 390, 768, 1280, 1920])
+@pytest.mark.parametrize("width", [320, 360, 390, 768, 1280, 1920])
 def test_no_sideways_scroll(opened, width):
     opened.window(width, 800, mobile=width < 500)
     assert opened.run("document.documentElement.scrollWidth") <= width

@@ -107,6 +107,7 @@ def test_a_finished_run_is_repeated_from_its_record(tmp_path, capsys):
         ("a.yaml", "no-controls: 3", "expected true or false"),
         ("a.yaml", "train: {a: 1}", "expected a text, a number or a list"),
         ("a.yaml", "tasks: [a, [b]]", "expected a text, a number or a list"),
+        ("a.yaml", "seed: [1, 2]", "gives seed as .* expected one value"),
         ("run.json", '{"command": "run", "config": {}}', "records no options"),
         ("a.yaml", "train: 3\nbase: B\ntrain: 5", "has the key 'train' twice; give it once"),
         ("a.json", '{"train": 3, "train": 5}', "has the key 'train' twice; give it once"),

@@ -38,6 +38,15 @@ def test_the_description_wraps_at_the_width():
     assert all(len(line) <= 70 for line in lines[begin : end + 1]) and "" in lines[begin:end]
 
 
+@pytest.mark.parametrize("command", ["push", "report", "program", "judge", "extract"])
+def test_usage_and_the_last_line_wrap_at_the_width(command, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    lines = on_screen(command, "--help").splitlines()
+    assert all(len(line) <= 70 or line.startswith("  veneer") for line in lines)
+    usage = lines[: lines.index("")]
+    assert not any(line.endswith(("--license", "--out", "--tables")) for line in usage), usage
+
+
 @pytest.mark.parametrize(("value", "coloured"), [(None, True), ("", True), ("1", False)])
 def test_no_color_takes_the_colours_away(value, coloured, monkeypatch):
     if value is not None:

@@ -78,7 +78,7 @@ def test_the_wheel_holds_the_package_alone(built):
         entries = opened.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
     assert {n.partition("/")[0].partition("-")[0] for n in names} == {"veneer"}
     assert "veneer/py.typed" in names and "veneer/report/templates/more.html.j2" in names
-    for line in ("veneer = veneer.cli:entry", "veneer = veneer.adapters.vllm_shift:VeneerShift"):
+    for line in ("veneer = veneer.__main__:run", "veneer = veneer.adapters.vllm_shift:VeneerShift"):
         assert line in entries
 
 

@@ -31,7 +31,7 @@ class TeacherOptions:
 
     aligned: str | None = None
     """The aligned model; it must share base's tokenizer."""
-    responses: str | None = None
+    responses: Annotated[str | None, Option(metavar="FILE")] = None
     """A file of answers to the prompts, as `veneer generate` writes it or `veneer import` reads it.
     Only their tokens are known, so the veneer is fitted by maximum likelihood."""
     answers_only: bool = False
@@ -88,7 +88,7 @@ class TeacherOptions:
         plain = self.aligned is not None and templates.aligned_plain
         if (self.responses or self.teacher or plain) and templates.given != "chat":
             unread = "--responses" if self.responses else "--teacher"
-            templates.refuse_template_options("--aligned-plain" if plain else unread)
+            templates.refuse_template_options(f"beside {'--aligned-plain' if plain else unread}")
         if self.teacher_url is not None and templates.template_date is not None:
             raise InputError(
                 "found --template-date beside --teacher-url, whose server writes the date itself; "

@@ -110,10 +110,10 @@ class GenerateCommand:
 
     model: str
     """The model; with --veneer, the base that the veneer belongs to; with --large, the small one;
-    with --url, the name that the endpoint serves it under."""
+    with --url, its name at the endpoint."""
     prompts: str
     """A task's name or a file, as for `veneer capture`."""
-    out: str
+    out: Annotated[str, Option(metavar="FILE")]
     """File for the answers, JSON lines."""
     veneer: str | None = None
     """Folder of a veneer to add to the head."""
@@ -187,7 +187,7 @@ class GenerateCommand:
                 out=Path(self.out),
                 progress=report_progress,
             )
-        print(f"{len(answers)} answers in {self.out}")
+        print(f"{len(answers)} {'answer' if len(answers) == 1 else 'answers'} in {self.out}")
 
     def _plan(self, system: Answering, prompts: Sequence[Prompt], sampling: Sampling) -> Plan:
         """What would be answered, and what is there of it. Raises InputError for prompts that are
@@ -227,7 +227,9 @@ class GenerateCommand:
 
         templates, url = self.templates, self.endpoint.url
         if templates.plain or (url is None and not templates.chat):
-            templates.refuse_template_options("--plain" if templates.plain else "no --chat")
+            templates.refuse_template_options(
+                "beside --plain" if templates.plain else "without --chat"
+            )
         if url is not None and templates.template_date is not None:
             raise InputError(
                 "found --template-date beside --url, whose server writes the date itself; "

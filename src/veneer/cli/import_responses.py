@@ -45,14 +45,14 @@ class ImportCommand:
 
     source: Annotated[str, Option(positional=True, metavar="FILE")]
     """The file with the stored answers."""
-    out: str
+    out: Annotated[str, Option(metavar="FILE")]
     """File for the answers, JSON lines; prompts in the file are written to OUT.prompts.jsonl."""
     format: Kind = "auto"
     """auto looks at the file. overton-*, bertscore, embeddings: the files published beside
     arXiv 2406.17692."""
-    system: str | None = None
-    """Name of the system that answered. Default: as the file says, or its folder. Of a file with
-    several systems: the one whose answers are imported."""
+    system: Annotated[str | None, Option(metavar="NAME")] = None
+    """Name of the system that answered. Default: as the file says, or the name of its folder. For a
+    file with several systems: the one whose answers are imported."""
     prompts: str | None = None
     """Prompts of the answers, as a prompt file (overton-judge, overton-api, batch and model-answers
     files hold none)."""

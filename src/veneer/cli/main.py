@@ -172,6 +172,8 @@ def _parse(args: list[str]) -> tuple[Any, int]:
             return None, _fail(
                 "no command is given; expected one such as demo or run: see veneer --help", 2
             )
+        if args[0] == "help":  # as in git, cargo and pip
+            return _parse([*args[1:2], "--help"])
         name = args[0]
         if name not in COMMANDS:
             kind = "option" if name.startswith("-") else "command"

@@ -42,7 +42,7 @@ class MergeCommand:
     several: text with {prompt}, or a name (alpaca, question, answer, qa, user, plain). Default: the
     one that the veneer recorded."""
     max_shard_size: str = "4GB"
-    """Largest safetensors file."""
+    """Largest size of one safetensors file, such as 500MB or 4GB."""
     push_to_hub: Annotated[str | None, Option(metavar="REPO")] = None
     """Then publish the folder in this repository of the Hugging Face hub, such as user/model, as
     `veneer push` does; it is created if it does not exist."""

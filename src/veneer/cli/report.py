@@ -22,7 +22,7 @@ class ReportCommand:
 
     folders: Annotated[tuple[str, ...], Option(positional=True, metavar="FOLDER")]
     """Study folders, here or on the hub (hf://OWNER/NAME)."""
-    out: str | None = None
+    out: Annotated[str | None, Option(metavar="FILE")] = None
     """The HTML file. Default: report.html in the first folder."""
     tables: str | None = None
     """A folder for tables: all results, systems by task, portions, cross table as CSV, Parquet and

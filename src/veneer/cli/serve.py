@@ -204,9 +204,7 @@ class ServeCommand:
         if templates.chat and templates.base_template is not None:
             raise InputError("found both --chat and --base-template; give one of them")
         if not (templates.chat or templates.large_chat or self.aligned is not None):
-            templates.refuse_template_options(
-                "systems that read plain text (no --chat, --large-chat or --aligned)"
-            )
+            templates.refuse_template_options("without --chat, --large-chat and --aligned")
 
     def served(self) -> list[Served]:
         """The systems, over each model loaded once."""

@@ -136,7 +136,7 @@ class TasksCommand:
     def _rendered(self, prompts: list[Prompt]) -> list[str | None]:
         """The prompts as the aligned model's chat template puts them, special tokens and all."""
         if self.aligned is None:
-            self.templates.refuse_template_options("no --aligned")
+            self.templates.refuse_template_options("without --aligned")
             return [None] * len(prompts)
         from veneer.models.formats import check_arguments
         from veneer.models.load import load_model

@@ -117,6 +117,8 @@ def guess(path: Path) -> str:
         and b'"eval"' in start
     ):
         return "inspect"
+    if not start.strip():
+        raise InputError(f"{path} is empty; expected a file of stored answers")
     _, row = next(objects(path, "a file of stored answers"), ("", {}))
     keys = set(row)
     _refuse_beside(path, row)

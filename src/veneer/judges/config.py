@@ -20,7 +20,7 @@ class JudgeConfig:
 
     url: Annotated[str | None, Option(name="judge-url", metavar="URL")] = None
     """OpenAI-compatible endpoint of a judge model, such as http://localhost:8000/v1."""
-    model: Annotated[str | None, Option(name="judge-model")] = None
+    model: Annotated[str | None, Option(name="judge-model", metavar="NAME")] = None
     """Name of the judge model at that endpoint."""
     local: Annotated[str | None, Option(name="judge-local", metavar="MODEL")] = None
     """A judge model that runs here instead: hub id, folder or .gguf file."""

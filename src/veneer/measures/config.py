@@ -69,7 +69,10 @@ class StudyConfig:
             refuse_unused(self, "with --published", "max_new_tokens")
         check_least(self, 0, "seed")
         if not 0 <= self.temperature < math.inf:
-            raise SettingError("temperature", f"is {self.temperature}; expected 0 (greedy) or more")
+            raise SettingError(
+                "temperature",
+                f"is {self.temperature}; expected a finite number: 0 (greedy) or more",
+            )
         if self.samples > 1 and self.temperature == 0:
             raise SettingError(
                 "samples",

@@ -124,7 +124,7 @@ class ChatFormat:
             clock(self.day or "2000-01-01")
         except (TypeError, ValueError):
             raise InputError(
-                f"the day of a chat template is {self.day!r}; expected a date such as 2026-11-29"
+                f"the date for a chat template is {self.day!r}; expected one such as 2026-11-29"
             ) from None
 
     def messages(self, prompt: Prompt) -> list[dict[str, str]]:

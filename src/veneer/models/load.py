@@ -49,10 +49,15 @@ def resolve_device(device: str) -> torch.device:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
-            f"the device {device!r} cannot be used here ({str(error).splitlines()[0]}); try "
-            "--device auto"
+            f"the device {device!r} cannot be used here ({_why_not(error)}); try --device auto"
         ) from None
     return chosen
+
+
+def _why_not(error: Exception) -> str:
+    """Why a device cannot be used. PyTorch answers an unknown name with all names that it knows."""
+    text = str(error).splitlines()[0]
+    return "expected auto, cpu, cuda, cuda:1, mps or split" if "Expected one of" in text else text
 
 
 def resolve_dtype(dtype: str, device: torch.device) -> Any:

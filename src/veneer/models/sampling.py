@@ -61,7 +61,10 @@ class Sampling:
         if self.max_new_tokens < 1:
             raise SettingError("max_new_tokens", f"is {self.max_new_tokens}; expected 1 or more")
         if not 0 <= self.temperature < math.inf:
-            raise SettingError("temperature", f"is {self.temperature}; expected 0 (greedy) or more")
+            raise SettingError(
+                "temperature",
+                f"is {self.temperature}; expected a finite number: 0 (greedy) or more",
+            )
         if not 0 < self.top_p <= 1:
             raise SettingError("top_p", f"is {self.top_p}; expected a number above 0 and at most 1")
         if self.top_k < 0:

@@ -136,9 +136,13 @@ def _read_whole(out: Path, stamp: Stamp) -> list[Response]:
     """The answers of a complete file. Raises InputError where it is of other settings, or
     damaged."""
     manifest = _manifest(out)
-    recorded = (
-        read_json(manifest, "the settings of a file of responses") if manifest.is_file() else None
-    )
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; expected the name of a file for the answers")
+    if not manifest.is_file():
+        raise InputError(
+            f"{out} exists and is no file that `veneer generate` wrote; give another --out"
+        )
+    recorded = read_json(manifest, "the settings of a file of responses")
     if not isinstance(recorded, dict) or not stamp.fits(recorded):
         raise InputError(
             f"{out} exists and was made with other settings, models or prompts; give another "

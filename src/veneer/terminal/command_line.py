@@ -28,10 +28,35 @@ import tyro.extras
 from tyro.constructors import PrimitiveConstructorSpec
 
 from veneer.foundation.settings import Option
+from veneer.terminal.config_file import spaced_list, values_of
 
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 NUMBERS = {int: "a whole number", float: "a number"}
 METAVARS = {str: "TEXT", int: "N", float: "NUMBER", Path: "PATH"}
+# what stands for the value of a text: one word for options of one kind, in every command
+NAMED_METAVARS = {
+    name: metavar
+    for metavar, names in {
+        "MODEL": "base aligned model large compromised embedder",
+        "FOLDER": "out data veneer capture tables plots include_path",
+        "FILE": "gguf viewpoints",
+        "TASK": "task tasks capability safe harmful",
+        "TASK|FILE": "prompts harmless reattack",
+        "NAME": "column teacher teacher_model aspect license variants measures programs given "
+        "texts methods",
+        "TEMPLATE": "base_template prompt_template large_template",
+        "FORMAT": "format",
+        "DATE": "template_date",
+        "DEVICE": "device",
+        "ADDRESS": "host",
+        "SIZE": "max_shard_size",
+        "N|auto": "threads",
+        "ALPHA": "alpha alphas schedules",
+        "JUDGE": "judge",
+    }.items()
+    for name in names.split()
+}
+HELP = {"-h", "--help"}
 COLOUR = re.compile(r"\x1b\[[\d;]*m")  # an ANSI code, with which tyro colours a terminal
 _prepared: set[type] = set()
 
@@ -50,27 +75,58 @@ def parse(command: type, name: str, words: Sequence[str]) -> Any | None:
     box, page, paragraphs = io.StringIO(), _Page(sys.stdout), _paragraphs(command)
     try:
         with contextlib.redirect_stderr(box), contextlib.redirect_stdout(page):
-            return tyro.cli(
+            values: Any = tyro.cli(
                 command,
                 prog=f"veneer {name}",
                 description="\n\n".join(paragraphs),
-                args=list(words),
+                # for the help alone: tyro leaves positional words out of the help behind one
+                args=["--help"] if HELP & set(words) else list(words),
                 config=CONFIG,
             )
+            _refuse_empty(values)
+            return values
     except SystemExit as stop:
         if stop.code:
             print(box.getvalue(), file=sys.stderr, end="")
             plain = COLOUR.sub("", box.getvalue())
-            raise UsageError(f"{_sentence(plain)}; see veneer {name} --help") from None
+            spaced = spaced_list(command, words) if "Unrecognized" in plain else None
+            raise UsageError(f"{spaced or _sentence(plain)}; see veneer {name} --help") from None
     width, text = shutil.get_terminal_size().columns, page.getvalue()
+    usage, _, text = text.partition("\n")
+    text = f"{_wrapped_usage(usage, width)}\n{text}"
     for paragraph in paragraphs:
         text = text.replace(paragraph, textwrap.fill(paragraph, width, break_on_hyphens=False), 1)
     print(text, end="")
     examples = getattr(command, "examples", ())
     if examples:
         print("\nexamples:\n" + "\n".join(f"  {example}" for example in examples))
-    print("\nOptions may also come from a file: --config FILE.yaml (docs/config.md)")
+    from_file = "Options may also come from a file: --config FILE.yaml (docs/config.md)"
+    print(f"\n{textwrap.fill(from_file, width, break_on_hyphens=False)}")
     return None
+
+
+def _wrapped_usage(line: str, width: int) -> str:
+    """The line of usage, broken between options and never within `[--out FOLDER]`."""
+    if len(COLOUR.sub("", line)) <= width:
+        return line
+    whole = re.sub(r"\[[^\]]*\]|--\S+ [A-Z]\S*", lambda m: m[0].replace(" ", "\0"), line)
+    filled = textwrap.fill(
+        whole, width, subsequent_indent=" " * 7, break_on_hyphens=False, break_long_words=False
+    )
+    return filled.replace("\0", " ")
+
+
+def _refuse_empty(values: Any) -> None:
+    """Raise UsageError for a model, a path or a name that is the empty text, as that of a shell's
+    unset variable: as a path it would be the current folder."""
+    for known, value in values_of(values):
+        kind = known.option.metavar or NAMED_METAVARS.get(known.field)
+        texts = value if isinstance(value, tuple) else (value,)
+        if "" in texts and value != known.default and kind not in (None, "TEXT", "TEMPLATE"):
+            name = known.field.upper() if known.option.positional else f"--{known.name}"
+            raise UsageError(
+                f"{name} has an empty value; give one (is a variable of the shell unset?)"
+            )
 
 
 class _Page(io.StringIO):
@@ -150,15 +206,19 @@ def _form(name: str, hint: Any, text: str, default: Any) -> Any:
         words["help_behavior_hint"] = ""  # the text says what the default is; a flag is off
     elif option.positional and default is dataclasses.MISSING:
         words["help_behavior_hint"] = "(required)"  # tyro takes no word of a tuple for none
-    if inner is not bool and not dataclasses.is_dataclass(inner):
-        words["metavar"] = option.metavar or _metavar(inner)
+    if dataclasses.is_dataclass(inner):  # a group; its title is the name and "options"
+        words["name"] = words["name"] or name.removesuffix("s").replace("_", " ")
+        words["prefix_name"] = False
+        words["help"] = words["help"] or "\n\n".join(_paragraphs(bare))
+    elif inner is not bool:
+        words["metavar"] = _metavar(name, inner, option)
     marks: list[Any] = [tyro.conf.arg(**{k: v for k, v in words.items() if v is not None})]
     if option.positional:
         marks.append(tyro.conf.Positional)
     if option.repeat:
         marks.append(tyro.conf.UseAppendAction)
     if option.commas:
-        marks.append(_commas(get_args(inner)[0], option.metavar or "A,B,..."))
+        marks.append(_commas(get_args(inner)[0], words["metavar"]))
         bare = Any
     elif inner in NUMBERS:
         marks.append(_number(inner, words["metavar"]))
@@ -177,14 +237,22 @@ def _without_none(hint: Any) -> Any:
     return hint
 
 
-def _metavar(hint: Any) -> str | None:
+def _metavar(name: str, hint: Any, option: Option) -> str | None:
+    """What stands for the value of a field: `N`, `TASK,...` for a list with commas, `FILE ...` for
+    one with spaces."""
     if get_origin(hint) is Literal:
         return "{" + ",".join(map(str, get_args(hint))) + "}"
     if get_origin(hint) is tuple and Ellipsis in get_args(hint):
-        return f"{_metavar(get_args(hint)[0])} ..."
+        item = option.metavar or _metavar(name, get_args(hint)[0], option)
+        if option.positional or option.repeat or (option.commas and option.metavar):
+            return item
+        return f"{item}{',...' if option.commas else ' ...'}"
+    if option.metavar is not None:
+        return option.metavar
     if get_origin(hint) is tuple:
         return " ".join(METAVARS.get(item, "VALUE") for item in get_args(hint))
-    return METAVARS.get(hint)
+    named = NAMED_METAVARS.get(name) if hint is str else None
+    return named or METAVARS.get(hint)
 
 
 def _commas(item: Callable[[str], Any], metavar: str) -> PrimitiveConstructorSpec:
@@ -246,6 +314,15 @@ def _sentence(box: str) -> str:
     # "Missing value for argument '--rank'; expected 1 values"
     text = re.sub(r"^Missing value for argument '(.+?)'.*", r"\1 has no value; expected one", text)
     text = re.sub(r"one of \(([^)]*)\)", lambda m: f"one of {m[1].replace(chr(39), '')}", text)
+    # "--compare: no type matching {None}|{STR STR} could be instantiated from ['x']"
+    if "input length" in text or "no type matching" in text:
+        option, given = text.partition(":")[0], re.search(r"expected argument count (\d+)", box)
+        if given:
+            text = f"{option} takes {given[1]} values, with a space between them"
+    if text.startswith("Unrecognized options: "):
+        unknown = text.removeprefix("Unrecognized options: ").replace(",", " ").split()
+        kind = "option" if unknown[0].startswith("-") else "place for the word"
+        text = f"there is no {kind} {unknown[0]}"
     if "Perhaps you meant:" in lines:
         after = lines[lines.index("Perhaps you meant:") + 1 :]
         meant = dict.fromkeys(line.split()[0] for line in after if line.startswith("--"))
@@ -260,4 +337,4 @@ def _listed(box: str, title: str) -> list[str]:
     _, heading, rest = box.partition(title)
     block = re.split(r"^.\s[-─]{5,}", rest, maxsplit=1, flags=re.MULTILINE)[0]
     items = re.findall(r"^[│| ]\s{5}(\S+)", block, re.MULTILINE) if heading else []
-    return [item for item in items if item.startswith("--") or item.isupper()]
+    return [item for item in items if item.startswith(("--", "{")) or item.isupper()]

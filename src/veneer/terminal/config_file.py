@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -35,7 +36,7 @@ YAML_PROBLEMS = {
 @dataclasses.dataclass(frozen=True)
 class _Known:
     """One option of a command. settings: the class of its field. name: as it is typed, without
-    dashes. is_flag: it takes no value. is_list: it takes any number of words."""
+    dashes. is_flag: it takes no value. is_list: it takes several words."""
 
     settings: type
     name: str
@@ -60,7 +61,7 @@ def with_config(command: type, words: Sequence[str]) -> list[str]:
             files.append(file)
         else:
             raise InputError(f"{CONFIG} names no file; give the path of a YAML, JSON or TOML file")
-    known = {k.name: k for k in _options(command)}
+    known = {k.name: k for k in known_options(command)}
     given: list[str] = []
     positional: list[str] = []
     for file in files:
@@ -81,7 +82,7 @@ def options_of(command: Any) -> dict[str, Any]:
     """The options of a command's object that differ from their defaults, by name, as a file for
     `--config` may hold them."""
     options: dict[str, Any] = {}
-    for option, value in _values(command):
+    for option, value in values_of(command):
         unchanged = value == option.default and not option.option.positional
         if unchanged or not option.option.recorded:
             continue
@@ -98,7 +99,7 @@ def option_of(command: type, field: str) -> str | None:
     """The option of a settings field in a command, with its dashes: `--timeout`, or, where a field
     of the command has a word before it, `--teacher-timeout`. None where the command has no such
     option, or several."""
-    options = [k for k in _options(command) if not k.option.positional]
+    options = [k for k in known_options(command) if not k.option.positional]
     names = {k.name for k in options if k.field == field}
     names = names or {k.name for k in options if k.field.endswith(f"_{field}")}
     return f"--{names.pop()}" if len(names) == 1 else None
@@ -108,7 +109,9 @@ def typed_fields(command: type, words: Sequence[str]) -> frozenset[tuple[type, s
     """The settings class and the field of each option that a command line names."""
     names = {_dashed(word) for word in words if word.startswith("-")}
     return frozenset(
-        (k.settings, k.field) for k in _options(command) if names & {f"--{k.name}", k.option.alias}
+        (k.settings, k.field)
+        for k in known_options(command)
+        if names & {f"--{k.name}", k.option.alias}
     )
 
 
@@ -116,14 +119,31 @@ def refuse_repeated(command: type, words: Sequence[str]) -> None:
     """Raise InputError for an option that takes several values and stands twice on a command
     line: the values of the last one would take the place of the others."""
     typed = Counter(_dashed(word) for word in words if word.startswith("-"))
-    for k in _options(command):
+    for k in known_options(command):
         count = typed[f"--{k.name}"] + (typed[k.option.alias] if k.option.alias else 0)
-        if (k.is_list or k.option.commas) and not k.option.repeat and count > 1:
+        if k.is_list and not k.option.repeat and count > 1:
             between = "commas" if k.option.commas else "spaces"
             raise InputError(
                 f"--{k.name} is given {count} times; give it once, with {between} between its "
                 "values"
             )
+
+
+def spaced_list(command: type, words: Sequence[str]) -> str | None:
+    """What is wrong with a line that has spaces between the values of a list with commas
+    (`--ranks 1 4`); None for a line that has none."""
+    lists = {f"--{k.name}" for k in known_options(command) if k.option.commas}
+    for i, word in enumerate(words):
+        if word not in lists:
+            continue
+        values = list(takewhile(lambda w: not w.startswith("-"), words[i + 1 :]))
+        if len(values) > 1:
+            joined = ",".join(v.strip(",") for v in values)
+            return (
+                f"{word} is followed by {' '.join(values)}; put commas and no spaces between its "
+                f"values: {word} {joined}"
+            )
+    return None
 
 
 def _dashed(word: str) -> str:
@@ -132,7 +152,7 @@ def _dashed(word: str) -> str:
 
 
 @cache
-def _options(command: type) -> tuple[_Known, ...]:
+def known_options(command: type) -> tuple[_Known, ...]:
     """Every option of a command and of the settings objects in it."""
     return tuple(_fields(command))
 
@@ -147,29 +167,31 @@ def _fields(command: type) -> Iterator[_Known]:
         if option.hidden:
             continue
         if isinstance(bare, type) and dataclasses.is_dataclass(bare):
-            yield from _options(bare)
+            yield from known_options(bare)
         else:
             is_flag = f.default is True or f.default is False
             name = (option.name or f.name).replace("_", "-")
             if f.default is True:
                 name = f"no-{name}"
-            yield _Known(command, name, f.name, option, is_flag, _is_list(bare), f.default)
+            # a parsed class has no type left for a list with commas
+            is_list = option.commas or _is_list(bare)
+            yield _Known(command, name, f.name, option, is_flag, is_list, f.default)
 
 
 def _is_list(hint: Any) -> bool:
-    return Ellipsis in get_args(hint) or any(map(_is_list, get_args(hint)))
+    return get_origin(hint) is tuple or any(map(_is_list, get_args(hint)))
 
 
-def _values(command: Any) -> Iterator[tuple[_Known, Any]]:
+def values_of(command: Any) -> Iterator[tuple[_Known, Any]]:
     """Each option with its value in a command's object."""
-    own = {k.field: k for k in _options(command.__class__)}
+    own = {k.field: k for k in known_options(command.__class__)}
     hints = get_type_hints(command.__class__, include_extras=True)
     for f in dataclasses.fields(command):
         value = getattr(command, f.name)
         if any(getattr(m, "hidden", False) for m in getattr(hints[f.name], "__metadata__", ())):
             continue
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            yield from _values(value)
+            yield from values_of(value)
         elif f.name in own:
             yield own[f.name], value
 
@@ -266,6 +288,8 @@ def _words(option: _Known, value: Any, file: str) -> list[str]:
             f"{file} gives {option.name} as {value!r}; expected a text, a number or a list of them"
         )
     texts = [str(i) for i in items]
+    if len(texts) != 1 and not option.is_list:
+        raise InputError(f"{file} gives {option.name} as {value!r}; expected one value")
     if option.option.positional:
         return texts
     if option.option.commas:

@@ -23,7 +23,7 @@ MEANINGS = {
     "mean_length": "tokens per answer",
     "accuracy_strict": "only a number that is stated as the answer counts, not simply the last one",
     "discernment_auroc": "the chance that a harmful prompt has a higher log-odds of beginning a "
-    "refusal than a harmless one; 0.50 tells nothing",
+    "refusal than a harmless one; 0.50 is chance",
     "probe_auroc": "the same chance for a linear function of base's hidden state at the prompt's "
     "last token, fitted to other prompts: how much of the difference is in base's states",
 }

@@ -88,7 +88,7 @@ class PairTemplates(TemplateOptions):
         chat = self.chat_format(self.system)
         base = given_format(self.base_template, chat)
         if self.aligned_plain and self.base_template != "chat":
-            self.refuse_template_options("--aligned-plain")
+            self.refuse_template_options("beside --aligned-plain")
         return base, base if self.aligned_plain else chat
 
     def settings(self) -> dict[str, Any]:

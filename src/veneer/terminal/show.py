@@ -77,7 +77,7 @@ def show(results: Results) -> None:
             no_discernment(results)
             if contrast is None
             else f"AUROC of harmful against harmless prompts of {contrast.task}, veneer beside "
-            "aligned; 0.50 tells nothing"
+            "aligned; 0.50 is chance"
         )
         console.print(f"discernment: {where}")
     others = list(

@@ -39,12 +39,12 @@ class TemplateOptions:
     """What chat templates are given beside the messages."""
 
     template_arg: Annotated[tuple[str, ...], Option(repeat=True, metavar="KEY=VALUE")] = ()
-    """A value for the chat template, KEY=VALUE, such as enable_thinking=false or
-    reasoning_effort=low: JSON, or else text. May be given several times. A name that the template
-    never reads is refused."""
+    """A value for the chat template, such as enable_thinking=false or reasoning_effort=low; it is
+    read as JSON, or else as text. May be given several times. A name that the template never reads
+    is refused."""
     template_date: str | None = None
-    """Date that a chat template writes where it asks for today's, as 2026-11-29. Default: that of
-    the first run into --out, or else today's."""
+    """Date that a chat template writes where it asks for today's, such as 2026-11-29. Default:
+    today's; a command that resumes keeps the date of its first run."""
 
     def chat_format(self, system: str | None) -> ChatFormat:
         from veneer.models.formats import ChatFormat
@@ -52,8 +52,8 @@ class TemplateOptions:
         return ChatFormat(system, arguments(self.template_arg), self.template_date)
 
     def refuse_template_options(self, where: str) -> None:
-        """Raise InputError where no chat template is read. where: what reads none,
-        such as "--plain"."""
+        """Raise InputError where no chat template is read. where: "beside --plain", "without
+        --chat"."""
         from veneer.foundation.errors import InputError
 
         for option, given in (
@@ -63,8 +63,7 @@ class TemplateOptions:
         ):
             if given:
                 raise InputError(
-                    f"found {option} beside {where}, which reads no chat template here; leave "
-                    "out one of them"
+                    f"found {option} {where}, where no chat template is read; leave {option} out"
                 )
 
     def template_words(self) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_it_says_who_tells_harmful_from_harmless_prompts(restored, veneer):
         assert row.value is not None or "aligned and compromised do not differ" in row.note
     (probe,) = rows.where(metric="probe_auroc")
     assert probe.system == "compromised"
-    assert "AUROC, 0.5 tells nothing; broken" in (restored / "report.html").read_text()
+    assert "AUROC, 0.5 is chance; broken" in (restored / "report.html").read_text()
     result = veneer("restore", *ORDER, "--out", restored)  # a finished folder: it only says
     assert "discernment, AUROC on lab-requests+lab-harmless" in result.out
 

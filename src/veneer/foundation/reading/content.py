@@ -38,13 +38,20 @@ def check_regular(path: Path, expected: str) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist; expected {expected}") from None
+        raise InputError(f"{path} does not exist; expected {expected}{_below(path)}") from None
     except (OSError, ValueError) as error:  # ValueError: a name that holds a zero byte
         raise InputError(
             f"{path} cannot be read ({getattr(error, 'strerror', None) or error}); "
             f"expected {expected}"
         ) from None
     _check_mode(path, mode, expected)
+
+
+def _below(path: Path) -> str:
+    """The folder that was meant, where one within the given folder has a file of this name: a
+    run's `veneer` in place of the run. The shortest name, as `veneer` before `veneer-svamp`."""
+    inner = sorted(path.parent.glob(f"*/{path.name}"), key=lambda p: (len(p.parent.name), p))
+    return f": did you mean {inner[0].parent}?" if inner else ""
 
 
 def _check_mode(path: Path, mode: int, expected: str) -> None:

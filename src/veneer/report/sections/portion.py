@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from markupsafe import Markup, escape
 
 from veneer.report import charts, tables, words
+from veneer.report.basis import counted
 from veneer.report.discernment import AUROC, discernment
 from veneer.report.discernment import missing as why_no_discernment
 from veneer.report.opening import headline
@@ -134,12 +136,15 @@ def _discernment(page: PageContext) -> Markup:
         return Markup()
     base, veneer, aligned = (contrast.systems[s] for s in MAIN)
     return Markup(
-        " Base tells harmful from harmless prompts of {} with an AUROC of {}, base with the veneer "
-        "with {}, the aligned model with {} (n = {}; 0.50 tells nothing)."
+        " Base tells harmful from harmless prompts of {} with an AUROC of {} ({}), base with the "
+        "veneer with {} ({}), the aligned model with {} ({}; n = {}; 0.50 is chance)."
     ).format(
         words.name(contrast.task),
-        *(words.linked(row, page.anchor, 2) for row in (base, veneer, aligned)),
-        veneer.n,
+        *chain.from_iterable(
+            (words.linked(row, page.anchor, 2), words.interval(row, 2))
+            for row in (base, veneer, aligned)
+        ),
+        counted([veneer]),
     )
 
 

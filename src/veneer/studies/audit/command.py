@@ -34,7 +34,7 @@ class AuditTemplates(TemplateOptions):
         from veneer.models.formats import PlainFormat
 
         if self.plain:
-            self.refuse_template_options("--plain")
+            self.refuse_template_options("beside --plain")
             return PlainFormat()
         return self.chat_format(self.system)
 

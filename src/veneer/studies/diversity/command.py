@@ -94,7 +94,7 @@ class PromptOptions:
     data: Annotated[str | None, Option(metavar="FOLDER")] = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
     limit: int | None = None
-    """Number of prompts. Default: all."""
+    """At most this many prompts. Default: all."""
 
     def load(self) -> list[Prompt]:
         from veneer.tasks.source import load_prompts, refuse_unread
@@ -116,8 +116,9 @@ class PromptOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DiversityCommand:
-    """Diversity of answers, what quality control and aggregation take of it, coverage, stances: of
-    stored answers, or of models. Resumes if run again."""
+    """Measure how much answers vary, how much of that variety quality control and aggregation
+    remove, and which topics and stances the answers cover: from stored answers, or from models.
+    Resumes if run again."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "veneer diversity --base lab:base --aligned lab:aligned --prompts lab-harmless --limit 8 "
@@ -289,7 +290,7 @@ class DiversityCommand:
             zip(self._veneer_names(), [Veneer.load(v) for v in models.veneer], strict=True)
         )
         if templates.aligned_plain:
-            templates.refuse_template_options("--aligned-plain")
+            templates.refuse_template_options("beside --aligned-plain")
         aligned = plain if templates.aligned_plain else chat
         pair = Pair.load(
             models.base,

@@ -262,8 +262,8 @@ def _check(material: Material) -> None:
     names = list(material.answers)
     if not any(len(row) > 1 for table in material.answers.values() for row in table.values()):
         raise InputError(
-            "no prompt has two answers of a system; diversity is of pairs: give two samples a "
-            "prompt or more"
+            "no prompt has two answers of one system, and diversity compares pairs of answers; "
+            "give two or more samples per prompt"
         )
     for name in names[1:]:
         if not material.shared(names[0], name):

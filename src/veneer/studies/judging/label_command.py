@@ -27,7 +27,7 @@ class LabelCommand:
     out: Annotated[str, Option(metavar="FILE")]
     """The page."""
     sample: Annotated[int | None, Option(metavar="N")] = None
-    """Draw so many answers at random. Default: all."""
+    """Number of answers, drawn at random. Default: all."""
     seed: int = 0
     """Seed of the order and of the sample."""
     answered: AnsweredPrompts = field(default_factory=AnsweredPrompts)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from veneer.foundation.settings import refuse_unused
+from veneer.foundation.settings import Option, refuse_unused
 from veneer.judges.config import JudgeConfig
 from veneer.studies.overton.settings import OvertonSettings
 from veneer.terminal.options import progress
@@ -33,7 +33,7 @@ class OvertonCommand:
     viewpoints: str
     """JSON lines {"question", "viewpoints": [{"id", "statement", "weight"?}]}; "example" is a small
     file written by hand."""
-    responses: tuple[str, ...]
+    responses: Annotated[tuple[str, ...], Option(metavar="NAME=FILE")]
     """Stored responses, NAME=FILE for each system."""
     out: str
     """Folder for the results and the report."""

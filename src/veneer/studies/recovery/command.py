@@ -37,7 +37,7 @@ class ModelOptions:
     data: Annotated[str | None, Option(metavar="FOLDER")] = None
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA."""
     limit: int | None = None
-    """Number of prompts. Default: all."""
+    """At most this many prompts. Default: all."""
 
     @property
     def given(self) -> bool:
@@ -94,8 +94,8 @@ class RecoverCommand:
     """Compare what a base model answers in context, and with a veneer, with its aligned model:
     similarity to the aligned model's answers on a scale from base (0) to the ceiling that the
     aligned model's other samples make (1), with an equivalence test. From models (--base,
-    --aligned, --prompts), or from stored answers (--teacher, --responses, or --paper). Run again,
-    it resumes."""
+    --aligned, --prompts), or from stored answers (--teacher, --responses, or --paper). Resumes
+    if run again."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "veneer recover --base lab:base --aligned lab:aligned --prompts lab-harmless --limit 8 "

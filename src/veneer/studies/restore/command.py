@@ -45,7 +45,7 @@ class RestoreSources:
     capture: str | None = None
     """Folder of a capture of the aligned model's answers to the train prompts, so that it need not
     answer again."""
-    responses: tuple[str, ...] = ()
+    responses: Annotated[tuple[str, ...], Option(metavar="FILE")] = ()
     """Files of the aligned model's answers to train prompts (from `veneer generate`, or any format
     of `veneer import`), for the method own-responses. Default: --aligned answers here."""
 

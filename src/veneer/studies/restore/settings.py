@@ -79,10 +79,10 @@ class RestoreSettings:
     """Strengths of the veneer to try: alpha in W + alpha dW."""
     schedules: Annotated[tuple[str, ...], Option(commas=True)] = ("2@10", "2>0.5@10")
     """Alphas that change over the answer, for the method shifted: 2@10 (2 for the first 10 tokens,
-    then 0), 2>0.5@10 (a line), 2~8 (halved every 8 tokens). Empty for none."""
+    then 0), 2>0.5@10 (a line), 2~8 (halved every 8 tokens). "" for none."""
     ranks: Annotated[tuple[int, ...], Option(commas=True)] = (4, 16, 64)
     """Ranks to try at the best alpha of the dense veneer, for the methods that change the head.
-    Empty for none."""
+    "" for none."""
     weights: Annotated[tuple[float, ...], Option(commas=True, metavar="A,B,C")] = (1.0, 1.0, 1.0)
     """Weights of harm, over-refusal and lost capability in the loss that chooses alpha and rank."""
     validation_tokens: int = 64
@@ -96,7 +96,7 @@ class RestoreSettings:
     answers again: advbench, lab-requests, or a file of JSON lines {"prompt", "target"}. Needs the
     extra peft. Default: no such test."""
     merge: bool = True
-    """Write the restored checkpoints; with --no-merge, do not."""
+    """Write the restored checkpoints. --no-merge leaves them out."""
     batch_size: int = 32
     """Number of prompts answered together."""
     seed: int = 0

@@ -44,7 +44,7 @@ def show(results: Results) -> None:
     if contrast is not None:
         n = counted(contrast.systems.values())
         console.print(
-            f"discernment, AUROC on {contrast.task}, n = {n} (0.50 tells nothing): "
+            f"discernment, AUROC on {contrast.task}, n = {n} (0.50 is chance): "
             + ", ".join(f"{name} {figure(row)}" for name, row in contrast.systems.items())
         )
 

@@ -58,7 +58,7 @@ class TransferTemplates(TemplateOptions):
             small = recorded
         large = small if self.large_template is None else given_format(self.large_template, chat)
         if self.aligned_plain:
-            self.refuse_template_options("--aligned-plain")
+            self.refuse_template_options("beside --aligned-plain")
         aligned = small if self.aligned_plain else chat
         return {"large_format": large, "small_format": small, "aligned_format": aligned}
 
@@ -79,7 +79,8 @@ class TransferTasks:
     """Folder with the tasks' data. Default: the environment variable VENEER_DATA, then the hub
     where a pinned source is known."""
     limit: int | None = None
-    """Most train prompts and most test prompts of each task, regardless of --train and --test."""
+    """At most this many train and this many test prompts of each task, regardless of --train and
+    --test."""
 
     def chosen(self) -> list[Task]:
         from veneer.tasks.registry import chosen_tasks
@@ -179,7 +180,7 @@ class TransferCommand:
             where = "without --aligned and --large-aligned"
             refuse_unused(self.templates, where, "aligned_plain")
             if "chat" not in (self.templates.base_template, self.templates.large_template):
-                self.templates.refuse_template_options("no --aligned and no --large-aligned")
+                self.templates.refuse_template_options(where)
 
     def _check_models_differ(self, names: dict[str, str | None]) -> None:
         """Raises InputError where a base is given as its own aligned model."""

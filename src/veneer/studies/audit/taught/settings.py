@@ -15,13 +15,13 @@ class TaughtSettings:
     """What was taught: both models on neutral text, and samples that amplify their difference."""
 
     texts: int = 512
-    """Most pieces of reference text that both models read; 0 leaves this part out."""
+    """Both models read at most this many pieces of reference text; 0 leaves this part out."""
     text_tokens: int = 64
     """Tokens of a piece of reference text."""
     topics: int = 3
     """Topics into which the raised tokens are divided."""
     shown: Annotated[int, Option(name="shown-tokens")] = 20
-    """Most tokens that are listed as raised, and as lowered."""
+    """At most this many tokens are listed as raised, and at most as many as lowered."""
     amplify: Annotated[tuple[float, ...], Option(commas=True)] = (1.0, 2.0, 3.0, 5.0)
     """Strengths of the difference in the samples: 1 is C itself, more amplifies what differs."""
     samples: int = 4
