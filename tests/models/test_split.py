@@ -116,13 +116,13 @@ def test_weights_that_loading_changes(tmp_path, monkeypatch):
             f"split:cpu={bytes_of(whole.model) - bytes_of(layers) + 1.2 * bytes_of(layers[0]):.0f}"
         ),
     )
-    assert whole.facts() == split.facts() and len([*tmp_path.glob("veneer-*/*")]) > 0
+    assert whole.facts() == split.facts() and len([*tmp_path.glob(".veneer-split.*/*")]) > 0
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     with torch.inference_mode():
         assert torch.equal(*(m.hidden(ids, torch.ones_like(ids)) for m in (whole, split)))
     del split
     gc.collect()
-    assert not [*tmp_path.glob("veneer-*")]
+    assert not [*tmp_path.glob(".veneer-*")]
 
 
 def test_with_room_for_all_nothing_is_outside(caplog):

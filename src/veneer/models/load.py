@@ -6,18 +6,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig
+from transformers import AutoConfig, GenerationConfig
 
 from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.files import ScratchFolder
 from veneer.hub import is_hub, local_place
 from veneer.models import packed_integers
 from veneer.models.adapters import check_kind, merged, resize_to
@@ -30,7 +28,7 @@ from veneer.models.quantised import plain_words, refusal, settings_of, settle, s
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
-from veneer.models.vetting import vet_adapter, vet_files, vet_folder
+from veneer.models.vetting import vet_adapter, vet_files, vet_folder, weights_read
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -221,21 +219,25 @@ def _from_pretrained(
         if words["split"] is not None:
             more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
             room = room_on_disk(more["device_map"])
-            more["offload_folder"] = room.name if room else None
+            more["offload_folder"] = room.path if room else None
         packed = words["plain"] and file is None and method in packed_integers.METHODS
-        with (
-            quiet(),
-            _copied(name, model_at, config, words) if packed else nullcontext(model_at) as place,
-        ):
-            model, info = auto_class(config).from_pretrained(
-                place, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
+        with quiet():
+            opens = auto_class(config)
+            more = {**weights, **more, "ignore_mismatched_sizes": True}
+            if packed:
+                opens, more = _packed(name, model_at, config, more)
+            model, info = opens.from_pretrained(
+                None if packed else model_at, **more, output_loading_info=True
             )
         if file is not None:
             check_biases_read(file, model)
         model.room_on_disk = room
         if packed:
             model.name_or_path = model.config._name_or_path = model_at
-            model.config._commit_hash = getattr(config, "_commit_hash", None)
+            with contextlib.suppress(OSError):  # it ships none
+                model.generation_config = GenerationConfig.from_pretrained(
+                    model_at, revision=words["revision"]
+                )
         settle(model, method, words["dtype"], plain=words["plain"] and file is None)
         _name_outputs(model)
     except VeneerError:
@@ -276,18 +278,21 @@ def _from_pretrained(
     return model, tokenizer
 
 
-@contextlib.contextmanager
-def _copied(name: str, model_at: str, config: Any, words: dict[str, Any]) -> Iterator[str]:
-    """A folder with the plain numbers of a checkpoint of packed integers."""
+def _packed(
+    name: str, model_at: str, config: Any, words: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """What opens a checkpoint of packed integers, and the words that give the library its plain
+    numbers in place of a folder."""
     folder = Path(model_at)
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
 
         files = ["*.safetensors", "*.json", "*.py"]
         folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=files))
-    dtype = torch.float32 if isinstance(words["dtype"], str) else words["dtype"]
-    with packed_integers.plain_copy(name, folder, settings_of(config), dtype) as out:
-        yield str(out)
+    tensors = packed_integers.plain_tensors(name, weights_read(folder), settings_of(config))
+    model = _unweighted(packed_integers.without_quantisation(config), words)
+    plain = {"config": model.config, "dtype": model.dtype, "state_dict": tensors}
+    return type(model), {**words, **plain}
 
 
 def _needs_code(what: str) -> InputError:
@@ -351,8 +356,9 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
             f"{path} is a GGUF file, which is read whole; give --device a single device, or a "
             "folder of safetensors"
         )
-    with tempfile.TemporaryDirectory() as alone:  # other files beside it are not of this model
-        (Path(alone) / path.name).symlink_to(path.resolve())
+    with ScratchFolder("veneer-gguf") as folder:  # other files beside it are not of this model
+        (folder / path.name).symlink_to(path.resolve())
+        alone = str(folder)
         model, tokenizer = _from_pretrained(str(path), alone, alone, words, gguf_file=path.name)
     model.name_or_path = tokenizer.name_or_path = str(path)
     # The weights are plain numbers now, and the library would refuse to save them.

@@ -1,5 +1,5 @@
 """Checkpoints of GPTQ and AWQ, whose weights are integers of 2 to 8 bits packed into words of 32,
-written as the plain numbers that they stand for.
+read as the plain numbers that they stand for.
 
 The library reads them through packages that need a GPU to install. The layouts are those of
 AutoGPTQ 0.7 (`QuantLinear.pack`; GPTQModel's "gptq_v2" differs in the zero points) and of AutoAWQ
@@ -15,21 +15,18 @@ and weight = scales[group] * (integer - zero point[group]).
 
 from __future__ import annotations
 
-import json
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from veneer.foundation.errors import InputError
-from veneer.foundation.files import read_json
-from veneer.models.checkpoint.originals import INDEX, safetensors_of
 
 METHODS = ("gptq", "awq")
 LAYOUTS = {"gptq": ("gptq", "gptq_v2"), "awq": ("gemm",)}
@@ -38,35 +35,47 @@ WORD = 32  # bits
 AWQ_PLACES = np.array([0, 4, 1, 5, 2, 6, 3, 7])  # of the eight columns within a word of AWQ
 
 
-@contextmanager
-def plain_copy(
-    name: str, folder: Path, settings: Mapping[str, Any], dtype: torch.dtype
-) -> Iterator[Path]:
-    """A folder that holds the checkpoint of `folder` in plain numbers of `dtype`, shard by shard,
-    until the block ends.
+@dataclass(frozen=True)
+class Unmade:
+    """A tensor that is made when the library takes it ([...]), as it takes one of a file."""
+
+    make: Callable[[], torch.Tensor]
+
+    def __getitem__(self, place: Any) -> torch.Tensor:
+        return self.make()[place]
+
+
+def plain_tensors(name: str, files: Sequence[Path], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain tensors that the safetensors files of a checkpoint stand for, by name, each made
+    when it is taken: neither memory nor a disk holds a second model.
 
     name: of the model, for errors. settings: its quantization_config. Raises InputError for a
-    layout that is not read here, and for parts that do not belong together.
+    layout that is not read here, and, when they are taken, for parts that do not belong together.
     """
     method = str(getattr(settings["quant_method"], "value", settings["quant_method"]))
     _check(name, method, settings)
-    with tempfile.TemporaryDirectory(prefix="veneer-plain-") as room:
-        out = Path(room)
-        for file in [*folder.glob("*.json"), *folder.glob("*.py")]:
-            if file.name not in (INDEX, "config.json"):
-                (out / file.name).symlink_to(file.resolve())
-        (out / "config.json").write_text(
-            json.dumps(_without(read_json(folder / "config.json", "the config of a model")))
-        )
-        shards = _keys_of(safetensors_of(folder))
-        places: dict[str, str] = {}
-        for number in range(len(shards)):
-            shard = f"plain-{number}.safetensors"
-            tensors = _plain(name, _tensors(shards, number), method, settings, dtype)
-            save_file(tensors, out / shard, metadata={"format": "pt"})
-            places.update(dict.fromkeys(tensors, shard))
-        (out / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": places}))
-        yield out
+    stored: dict[str, Any] = {}
+    for path in files:
+        file = safe_open(path, framework="pt")
+        stored.update({key: file.get_slice(key) for key in file.keys()})  # noqa: SIM118
+    plain = {k: tensor for k, tensor in stored.items() if k.rpartition(".")[2] not in PARTS}
+    for key in stored:
+        matrix, _, part = key.rpartition(".")
+        if part == "qweight":
+            of_matrix = {p: stored.get(f"{matrix}.{p}") for p in PARTS}
+            plain[f"{matrix}.weight"] = Unmade(
+                partial(_plain, name, method, settings, matrix, of_matrix)
+            )
+    return plain
+
+
+def without_quantisation(config: Any) -> Any:
+    """A copy of a model's config whose weights, and those of its parts, are plain."""
+    plain = copy.deepcopy(config)
+    for part in (plain, *(getattr(plain, key, None) for key in plain.sub_configs)):
+        if hasattr(part, "quantization_config"):
+            del part.quantization_config
+    return plain
 
 
 def _check(name: str, method: str, settings: Mapping[str, Any]) -> None:
@@ -79,58 +88,18 @@ def _check(name: str, method: str, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _without(config: Any) -> Any:
-    """A config without its quantisation, also that of its parts."""
-    if not isinstance(config, dict):
-        return config
-    return {k: _without(v) for k, v in config.items() if k != "quantization_config"}
-
-
-def _keys_of(files: Sequence[Path]) -> list[tuple[Path, list[str]]]:
-    shards = []
-    for path in files:
-        with safe_open(path, framework="pt") as file:
-            shards.append((path, list(file.keys())))
-    return shards
-
-
-def _tensors(shards: Sequence[tuple[Path, list[str]]], number: int) -> dict[str, torch.Tensor]:
-    """The tensors of a shard, with the parts of its packed matrices that stand in others."""
-    own = shards[number][1]
-    matrices = [key.removesuffix("qweight") for key in own if key.endswith(".qweight")]
-    wanted = {*own, *(f"{matrix}{part}" for matrix in matrices for part in PARTS)}
-    tensors = {}
-    for path, keys in shards:
-        with safe_open(path, framework="pt") as file:
-            tensors.update({key: file.get_tensor(key) for key in keys if key in wanted})
-    return tensors
-
-
 def _plain(
-    name: str,
-    tensors: dict[str, torch.Tensor],
-    method: str,
-    settings: Mapping[str, Any],
-    dtype: torch.dtype,
-) -> dict[str, torch.Tensor]:
-    """The plain tensors of a shard; parts of a matrix that stands in another one are left out."""
-    packed = [k.removesuffix(".qweight") for k in tensors if k.endswith(".qweight")]
-    plain = {
-        key: tensor.to(dtype) if tensor.is_floating_point() else tensor
-        for key, tensor in tensors.items()
-        if key.rpartition(".")[2] not in PARTS
-    }
-    for matrix in packed:
-        parts = {p: tensors.get(f"{matrix}.{p}") for p in PARTS}
-        try:
-            weight = _of_gptq(parts, settings) if method == "gptq" else _of_awq(parts)
-        except (ValueError, TypeError, IndexError) as error:
-            raise InputError(
-                f"{name} is quantised ({method}), and the parts of {matrix} do not belong together "
-                f"({error}); fetch the model again, or give it without quantisation"
-            ) from None
-        plain[f"{matrix}.weight"] = weight.to(dtype)
-    return plain
+    name: str, method: str, settings: Mapping[str, Any], matrix: str, stored: Mapping[str, Any]
+) -> torch.Tensor:
+    """The plain matrix (out, in) of one layer, float32."""
+    parts = {p: None if tensor is None else tensor[...] for p, tensor in stored.items()}
+    try:
+        return _of_gptq(parts, settings) if method == "gptq" else _of_awq(parts)
+    except (ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{name} is quantised ({method}), and the parts of {matrix} do not belong together "
+            f"({error}); fetch the model again, or give it without quantisation"
+        ) from None
 
 
 def _of_gptq(parts: Mapping[str, torch.Tensor | None], settings: Mapping[str, Any]) -> torch.Tensor:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ import torch
 from torch import nn
 
 from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.files import ScratchFolder
 from veneer.models.layers import find_layers
 
 NAME = "split"
@@ -130,15 +130,11 @@ class DeviceSplit:
         return {place: int(free * SHARE) for place, free in get_max_memory().items()}
 
 
-def room_on_disk(placement: Mapping[str, str]) -> tempfile.TemporaryDirectory | None:
+def room_on_disk(placement: Mapping[str, str]) -> ScratchFolder | None:
     """A folder for weights that loading changes (experts that are put together) and that
     the checkpoint does not hold as they are used. It goes with this object, which the
     model must keep."""
-    return (
-        tempfile.TemporaryDirectory(prefix="veneer-", ignore_cleanup_errors=True)
-        if "disk" in placement.values()
-        else None
-    )
+    return ScratchFolder("veneer-split") if "disk" in placement.values() else None
 
 
 def need_one_device(model: nn.Module, what: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from veneer.capture.shards import identity
 from veneer.capture.shelf import Shelf, begin, finish
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.foundation.files import folder_lock
+from veneer.foundation.files import ScratchFolder, folder_lock
 from veneer.foundation.progress import Progress
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
@@ -64,8 +63,8 @@ class CaptureWorker:
         the files being copied."""
         if self._shelf is None:
             if is_url(self.place):
-                self._scratch = tempfile.TemporaryDirectory(prefix="veneer-shards-")
-                self._shelf = RemoteShelf(Remote(self.place), Path(self._scratch.name), keep=False)
+                self._scratch = ScratchFolder("veneer-shards")
+                self._shelf = RemoteShelf(Remote(self.place), self._scratch.path, keep=False)
             else:
                 self._shelf = Shelf(Path(self.place))
         return self._shelf
