@@ -4,18 +4,21 @@ file, an address on the hub (hf://OWNER/NAME), or `lab:NAME`."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants
 from safetensors import SafetensorError
 from transformers import AutoConfig, GenerationConfig
 
 from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.foundation.files import ScratchFolder
+from veneer.foundation.write_failures import error_number, write_failure
 from veneer.hub import is_hub, local_place
 from veneer.models import packed_integers
 from veneer.models.adapters import check_kind, merged, resize_to
@@ -24,14 +27,16 @@ from veneer.models.gguf.config import GGUFFile, check_biases_read, whole_config
 from veneer.models.gguf.cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.places import check_place
-from veneer.models.quantised import plain_words, refusal, settings_of, settle, stored
+from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
-from veneer.models.vetting import vet_adapter, vet_files, vet_folder, weights_read
+from veneer.models.unweighted import packed_words, unweighted, without_weights
+from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 FOREIGN_CODE = "contains custom code"  # in the library's error
 
 
@@ -199,6 +204,7 @@ def _from_pretrained(
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
     weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
     method: str | None = None
+    room: ScratchFolder | None = None
     try:
         file = GGUFFile(Path(model_at) / more["gguf_file"]) if more else None
         tokenizer = load_tokenizer(tokenizer_at, **remote, **more)
@@ -209,15 +215,14 @@ def _from_pretrained(
             if file.fact("tokenizer.ggml.model") == "gpt2":
                 cut_as_llama_cpp(tokenizer, file.fact("tokenizer.ggml.pre"), Path(name))
         if is_dry_run():
-            return _unweighted(config, weights), tokenizer
+            return unweighted(config, weights), tokenizer
         if file is None:  # a GGUF file is always made plain
             more = {
                 "use_safetensors": True,
                 **(plain_words(config, method) if words["plain"] else {}),
             }
-        room = None
         if words["split"] is not None:
-            more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
+            more["device_map"] = words["split"].placement(without_weights(model_at, weights), name)
             room = room_on_disk(more["device_map"])
             more["offload_folder"] = room.path if room else None
         packed = words["plain"] and file is None and method in packed_integers.METHODS
@@ -225,7 +230,7 @@ def _from_pretrained(
             opens = auto_class(config)
             more = {**weights, **more, "ignore_mismatched_sizes": True}
             if packed:
-                opens, more = _packed(name, model_at, config, more)
+                opens, more = packed_words(name, model_at, config, more)
             model, info = opens.from_pretrained(
                 None if packed else model_at, **more, output_loading_info=True
             )
@@ -251,6 +256,9 @@ def _from_pretrained(
         ) from None
     # damaged or foreign files make the libraries raise all kinds, also bare Exception
     except Exception as error:
+        if error_number(error) in FULL:
+            place = room.path if room else constants.HF_HUB_CACHE
+            raise write_failure(error, place) or error from None
         if isinstance(error, MemoryError) or re.search(
             r"allocate memory|out of memory|start new thread", str(error)
         ):
@@ -276,23 +284,6 @@ def _from_pretrained(
             f"{', or give the model without quantisation' if method else ''}"
         )
     return model, tokenizer
-
-
-def _packed(
-    name: str, model_at: str, config: Any, words: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """What opens a checkpoint of packed integers, and the words that give the library its plain
-    numbers in place of a folder."""
-    folder = Path(model_at)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        files = ["*.safetensors", "*.json", "*.py"]
-        folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=files))
-    tensors = packed_integers.plain_tensors(name, weights_read(folder), settings_of(config))
-    model = _unweighted(packed_integers.without_quantisation(config), words)
-    plain = {"config": model.config, "dtype": model.dtype, "state_dict": tensors}
-    return type(model), {**words, **plain}
 
 
 def _needs_code(what: str) -> InputError:
@@ -321,23 +312,6 @@ def _on_no_device(config: dict[str, Any]) -> Any:
         raise InputError(
             f"no model can be made of this config.json ({_first(error)}); fetch it again"
         ) from None
-
-
-def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
-    """The model's modules on no device."""
-    remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    return _unweighted(AutoConfig.from_pretrained(model_at, **remote), words)
-
-
-def _unweighted(config: Any, words: dict[str, Any]) -> Any:
-    """The modules of a config on no device."""
-    own = getattr(config.get_text_config(decoder=True), "dtype", None)
-    with torch.device("meta"):
-        return auto_class(config).from_config(
-            config,
-            dtype=own if words["dtype"] == "auto" else words["dtype"],
-            trust_remote_code=words["trust_remote_code"],
-        )
 
 
 def _first(error: BaseException) -> str:

@@ -1,0 +1,48 @@
+"""A model without its weights: its modules on no device, and what gives them plain numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig
+
+from veneer.models import packed_integers
+from veneer.models.auto_class import auto_class
+from veneer.models.quantised import settings_of
+from veneer.models.vetting import weights_read
+
+
+def without_weights(model_at: str, words: dict[str, Any]) -> Any:
+    """The modules of the model at a folder or of a repository."""
+    remote = {k: words[k] for k in ("revision", "trust_remote_code")}
+    return unweighted(AutoConfig.from_pretrained(model_at, **remote), words)
+
+
+def unweighted(config: Any, words: dict[str, Any]) -> Any:
+    """The modules of a config. words: for `from_pretrained`."""
+    own = getattr(config.get_text_config(decoder=True), "dtype", None)
+    with torch.device("meta"):
+        return auto_class(config).from_config(
+            config,
+            dtype=own if words["dtype"] == "auto" else words["dtype"],
+            trust_remote_code=words["trust_remote_code"],
+        )
+
+
+def packed_words(
+    name: str, model_at: str, config: Any, words: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """What opens a checkpoint of packed integers, and the words that give the library its plain
+    numbers in place of a folder."""
+    folder = Path(model_at)
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        files = ["*.safetensors", "*.json", "*.py"]
+        folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=files))
+    tensors = packed_integers.plain_tensors(name, weights_read(folder), settings_of(config))
+    model = unweighted(packed_integers.without_quantisation(config), words)
+    plain = {"config": model.config, "dtype": model.dtype, "state_dict": tensors}
+    return type(model), {**words, **plain}
