@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from checkpoints import rewrite, save, veneer_of, with_tensors
+from checkpoints import rewrite, save, sharded, veneer_of, with_tensors
 from tiny import tiny
 from veneer.foundation.errors import InputError
 from veneer.head.merge import merge
@@ -125,16 +125,7 @@ def test_parts_of_a_matrix_may_stand_in_several_shards(tmp_path):
     folder = small(tmp_path / "base")
     plain = quantised(folder, KINDS["gptq, 4 bits"])
     whole = folder / "model.safetensors"
-    tensors = load_file(whole)
-    shards = [{}, {}]
-    for i, (name, tensor) in enumerate(sorted(tensors.items())):
-        shards[i % 2][name] = tensor
-    places = {}
-    for i, shard in enumerate(shards):
-        file = f"model-0000{i + 1}-of-00002.safetensors"
-        save_file(shard, folder / file, metadata={"format": "pt"})
-        places |= dict.fromkeys(shard, file)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": places}))
+    sharded(folder, load_file(whole))
     whole.unlink()
     state = load_model(str(folder), device="cpu").model.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in plain.items())

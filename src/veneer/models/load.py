@@ -37,7 +37,9 @@ from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-FOREIGN_CODE = "contains custom code"  # in the library's error
+# in the library's errors
+FOREIGN_CODE = "contains custom code"
+UNJOINED = "automatic conversion of the weights"
 
 
 def resolve_device(device: str) -> torch.device:
@@ -270,6 +272,12 @@ def _from_pretrained(
             raise refusal(name, method, _first(error)) from None
         if FOREIGN_CODE in str(error):
             raise _needs_code(name) from None
+        if UNJOINED in str(error):
+            raise InputError(
+                f"{name} lacks some of the tensors that are put together when it is loaded, such "
+                "as those of one expert (the report above names what they make); expected a whole "
+                "checkpoint: download or save it again"
+            ) from None
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub "
             "id that this machine can reach, a local folder with config.json, tokenizer and "
