@@ -63,21 +63,25 @@ def check_causal(name: str, config: Any) -> None:
 
 
 def auto_class(config: Any) -> Any:
-    """The auto class for a checkpoint with this config; the class that the config names where
-    the lists leave it out (the text part of Emu 3), and else the causal auto class, whose error
-    names what fits.
+    """The auto class for a checkpoint with this config: the one that opens the class that the
+    config names, and else the first one that knows the config. Where the lists leave both out (the
+    text part of Emu 3), the class that the config names, and else the causal auto class, whose
+    error names what fits.
 
     A multimodal checkpoint (Gemma 3, Mistral 3, Qwen-VL, LLaVA) keeps its form: it is read as text,
-    its other parts stay unchanged, and a merged checkpoint is a multimodal one again.
+    its other parts stay unchanged, and a merged checkpoint is a multimodal one again. Some of them
+    (Llama 4, Qwen 3.5) also have a causal class, which would leave the other parts out.
     """
     own = getattr(config, "auto_map", None) or {}
+    named = next(iter(getattr(config, "architectures", None) or [""]))
+    known: list[tuple[Any, bool]] = []  # a door, and whether it opens the class that is named
     for listed, door in DOORS:
         mapping, opens = getattr(transformers, listed, {}), getattr(transformers, door, None)
         if opens is not None and (door in own or type(config) in mapping):
-            return opens
-    named = getattr(transformers, next(iter(getattr(config, "architectures", None) or [""])), None)
-    return (
-        named
-        if named is not None and getattr(named, "config_class", None) is type(config)
-        else AutoModelForCausalLM
-    )
+            kind = None if door in own else mapping[type(config)]
+            known.append((opens, getattr(kind, "__name__", None) == named))
+    if known:
+        return max(known, key=lambda entry: entry[1])[0]
+    kind = getattr(transformers, named, None)
+    fits = kind is not None and getattr(kind, "config_class", None) is type(config)
+    return kind if fits else AutoModelForCausalLM
