@@ -40,9 +40,10 @@ def packed_words(
     if not folder.is_dir():
         from huggingface_hub import snapshot_download
 
-        files = ["*.safetensors", "*.json", "*.py"]
-        folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=files))
-    tensors = packed_integers.plain_tensors(name, weights_read(folder), settings_of(config))
+        kinds = ["*.safetensors", "*.json", "*.py"]
+        folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=kinds))
     model = unweighted(packed_integers.without_quantisation(config), words)
+    settings, files = settings_of(config), weights_read(folder)
+    tensors = packed_integers.plain_tensors(name, files, settings, model)
     plain = {"config": model.config, "dtype": model.dtype, "state_dict": tensors}
     return type(model), {**words, **plain}
