@@ -144,6 +144,24 @@ def test_the_class_that_a_config_names_is_the_one_that_opens_it():
         assert auto_class(config) is door
 
 
+@pytest.mark.parametrize("door", [AutoModelForImageTextToText, AutoModelForCausalLM])
+def test_an_adapter_has_the_form_that_it_was_trained_on(door, tmp_path):
+    """PEFT names the modules of the class that was trained: the whole model, or its text part."""
+    peft = pytest.importorskip("peft", reason="needs the package peft: pip install 'veneer[peft]'")
+    base = AutoModelForImageTextToText.from_config(small_config("qwen3_5"), dtype=torch.float32)
+    base.save_pretrained(tmp_path / "base")
+    tokenizer().save_pretrained(tmp_path / "base")
+    trained = peft.get_peft_model(
+        door.from_pretrained(tmp_path / "base", dtype=torch.float32),
+        peft.LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False),
+    )
+    trained.save_pretrained(tmp_path / "adapter")
+    lm = load_model(f"{tmp_path / 'adapter'}@{tmp_path / 'base'}", device="cpu")
+    with torch.inference_mode():
+        want = trained.eval()(input_ids=IDS).logits
+        torch.testing.assert_close(lm.model(input_ids=IDS).logits, want, rtol=1e-4, atol=1e-4)
+
+
 def test_models_of_several_that_generate_together_are_refused():
     """Qwen's Omni models hold a thinker that writes, and a talker that speaks."""
     config = AutoConfig.for_model("qwen2_5_omni")

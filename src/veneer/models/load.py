@@ -31,7 +31,7 @@ from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
-from veneer.models.unweighted import packed_words, unweighted, without_weights
+from veneer.models.unweighted import opening, packed_words, unweighted, without_weights
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -204,7 +204,7 @@ def _from_pretrained(
     """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that say how
     to fix the cause."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
+    weights = {k: v for k, v in words.items() if k not in ("split", "plain", "adapter")}
     method: str | None = None
     room: ScratchFolder | None = None
     try:
@@ -217,7 +217,8 @@ def _from_pretrained(
             if file.fact("tokenizer.ggml.model") == "gpt2":
                 cut_as_llama_cpp(tokenizer, file.fact("tokenizer.ggml.pre"), Path(name))
         if is_dry_run():
-            return unweighted(config, weights), tokenizer
+            opens = opening(config, weights, words.get("adapter"))
+            return unweighted(config, weights, opens), tokenizer
         if file is None:  # a GGUF file is always made plain
             more = {
                 "use_safetensors": True,
@@ -229,7 +230,7 @@ def _from_pretrained(
             more["offload_folder"] = room.path if room else None
         packed = words["plain"] and file is None and method in packed_integers.METHODS
         with quiet():
-            opens = auto_class(config)
+            opens = opening(config, weights, words.get("adapter"))
             more = {**weights, **more, "ignore_mismatched_sizes": True}
             if packed:
                 opens, more = packed_words(name, model_at, config, more)
@@ -365,7 +366,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     vet_folder(folder)
     written, base = _adapter_config(folder, named_base)
     try:
-        model, tokenizer = _whole(base, words)
+        model, tokenizer = _whole(base, {**words, "adapter": folder})
     except InputError as error:
         raise InputError(
             f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "

@@ -1,4 +1,5 @@
-"""A model without its weights: its modules on no device, and what gives them plain numbers."""
+"""A model without its weights: its modules on no device, which class opens it, and what gives it
+plain numbers."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
 from veneer.models import packed_integers
-from veneer.models.auto_class import auto_class
+from veneer.models.auto_class import auto_class, auto_classes
 from veneer.models.quantised import settings_of
 from veneer.models.vetting import weights_read
 
@@ -20,15 +22,35 @@ def without_weights(model_at: str, words: dict[str, Any]) -> Any:
     return unweighted(AutoConfig.from_pretrained(model_at, **remote), words)
 
 
-def unweighted(config: Any, words: dict[str, Any]) -> Any:
-    """The modules of a config. words: for `from_pretrained`."""
+def unweighted(config: Any, words: dict[str, Any], opens: Any = None) -> Any:
+    """The modules of a config. words: for `from_pretrained`. opens: an auto class, or None for the
+    usual one."""
     own = getattr(config.get_text_config(decoder=True), "dtype", None)
     with torch.device("meta"):
-        return auto_class(config).from_config(
+        return (opens or auto_class(config)).from_config(
             config,
             dtype=own if words["dtype"] == "auto" else words["dtype"],
             trust_remote_code=words["trust_remote_code"],
         )
+
+
+def opening(config: Any, words: dict[str, Any], adapter: Path | None) -> Any:
+    """The auto class for a checkpoint; where several open it, the one with the modules that an
+    adapter changes: it may have been trained on the text part alone."""
+    known = auto_classes(config)
+    if adapter is None or len(known) < 2:
+        return auto_class(config)
+    try:
+        with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
+            keys = [key.removeprefix("base_model.model.") for key in file.keys()]  # noqa: SIM118
+    except SafetensorError:  # damaged, which merging says
+        return known[0]
+
+    def places(opens: Any) -> int:
+        modules = {name for name, _ in unweighted(config, words, opens).named_modules()}
+        return sum(any(key.rsplit(".", n)[0] in modules for n in (1, 2, 3)) for key in keys)
+
+    return max(known, key=places)
 
 
 def packed_words(
