@@ -284,14 +284,7 @@ def _from_pretrained(
             "id that this machine can reach, a local folder with config.json, tokenizer and "
             "*.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
-    check_all_read(name, info["unexpected_keys"], model)
-    lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
-    if lost:  # transformers warns of these and fills them with random numbers
-        raise InputError(
-            f"{name} lacks {len(lost)} of its weights, or has them in another shape than its "
-            f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
-            f"{', or give the model without quantisation' if method else ''}"
-        )
+    check_all_read(name, info, model, is_quantised=method is not None)
     return model, tokenizer
 
 
