@@ -98,6 +98,19 @@ def with_tensors(folder: Path, change) -> Path:
     return folder
 
 
+def sharded(folder: Path, tensors: dict[str, torch.Tensor]) -> list[Path]:
+    """Write tensors as two shards with their index; returns the shards."""
+    files, places = [], {}
+    for i in range(2):
+        part = {k: tensors[k].contiguous() for k in sorted(tensors)[i::2]}
+        files.append(folder / f"model-0000{i + 1}-of-00002.safetensors")
+        save_file(part, files[-1], metadata={"format": "pt"})
+        places |= dict.fromkeys(part, files[-1].name)
+    index = {"metadata": {}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    return files
+
+
 def fp8(folder: Path, block: int = 16) -> dict[str, torch.Tensor]:
     """Quantise the layers' matrices of a saved folder to FP8 with a scale a block; returns the
     plain float32 values."""

@@ -140,6 +140,33 @@ def test_a_folder_without_settings_is_read_by_its_mean_up_to_its_positions(folde
     assert embedder.embed(["How do I bake bread? " * 20]).shape == (1, 16)
 
 
+def test_a_text_becomes_the_tokens_of_its_own_file(folder, tmp_path):
+    """The class that tokenizer_config.json names would cut numbers otherwise."""
+    import json
+    import shutil
+
+    import torch
+    from tokenizers import Tokenizer, pre_tokenizers
+    from transformers import AutoModel
+
+    other = shutil.copytree(folder, tmp_path / "digits")
+    own = Tokenizer.from_file(str(other / "tokenizer.json"))
+    digits = pre_tokenizers.Split(" ", "isolated")
+    own.pre_tokenizer = pre_tokenizers.Sequence([digits, own.pre_tokenizer])
+    own.save(str(other / "tokenizer.json"))
+    config = other / "tokenizer_config.json"
+    named = {"tokenizer_class": "GPT2Tokenizer"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | named))
+    text = "How do I bake bread?"
+    ids = own.encode(text, add_special_tokens=False).ids
+    assert ids != Tokenizer.from_file(str(folder / "tokenizer.json")).encode(text).ids[1:]
+    start = [own.token_to_id("<|bos|>")]
+    with torch.inference_mode():
+        states = AutoModel.from_pretrained(other)(torch.tensor([[*start, *ids]])).last_hidden_state
+    want = torch.nn.functional.normalize(states.mean(1), dim=-1).numpy()
+    np.testing.assert_allclose(load_embedder(str(other)).embed([text]), want, atol=1e-6)
+
+
 def test_cls_pooling_differs_from_mean(folder, tmp_path):
     import shutil
 

@@ -3,7 +3,6 @@ clocks that jump."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import fcntl
 import os
@@ -11,7 +10,6 @@ import random
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from tally import PAIR, sentence
 from test_killed_anywhere import below, words
 
 from forked import content
+from small_disk import disk
 from veneer.models.load import load_model
 
 QUICK = {"capture", "generate"}
@@ -37,20 +36,6 @@ LONG = {
     **dict.fromkeys(DISKS, ()),
     "report": ("report", "{study}", "--out", "{out}.html", "--tables", "{out}"),
 }
-
-
-@contextlib.contextmanager
-def disk(at: Path, size: str) -> Iterator[None]:
-    """A real disk of that size: a tmpfs."""
-    at.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)], capture_output=True
-    ).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(at)], check=True)
 
 
 def command(name: str, artefacts: dict[str, Path], out: Path) -> list[str]:

@@ -6,14 +6,24 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 import pytest
 
+from small_disk import disk
 from veneer.foundation import files, interrupts
-from veneer.foundation.files import write_atomically, write_folder, write_text
+from veneer.foundation.errors import VeneerError
+from veneer.foundation.files import (
+    ScratchFolder,
+    scratch_file,
+    write_atomically,
+    write_folder,
+    write_text,
+)
 from veneer.foundation.interrupts import HeldInterrupt
 
 WATCHED = {files.__file__, interrupts.__file__, shutil.__file__}
@@ -142,3 +152,42 @@ def test_other_threads_and_other_handlers_are_left_alone(tmp_path):
     thread.start()
     thread.join()
     assert (tmp_path / "thread").read_text() == "whole"
+
+
+def killed_with(code: str, within: Path) -> None:
+    """Run Python code whose temporary folder is `within`, and kill it where it has written."""
+    program = f"from veneer.foundation.files import *\n{code}\nimport os; os.kill(os.getpid(), 9)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(within)}, check=False
+    )
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_a_scratch_folder_of_a_killed_process_goes_and_one_in_use_stays(tmp_path):
+    write = "s = ScratchFolder('veneer-some'); (s.path / 'big').write_bytes(bytes(9))"
+    killed_with(write, tmp_path)
+    (left,) = tmp_path.iterdir()
+    assert (left / "big").is_file()
+    in_use = ScratchFolder("veneer-some", tmp_path)
+    with ScratchFolder("veneer-some", tmp_path) as folder:
+        assert sorted(tmp_path.iterdir()) == sorted([in_use.path, folder])
+    assert list(tmp_path.iterdir()) == [in_use.path]
+    del in_use
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scratch_file_has_its_room_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with scratch_file(5000) as stream:
+        assert os.fstat(stream.fileno()).st_blocks * 512 >= 5000
+        assert not list(tmp_path.iterdir())
+    killed_with("scratch_file(5000)", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_without_room_for_a_scratch_file_is_said(tmp_path, monkeypatch):
+    """A mapped file that the disk cannot hold ends its process by SIGBUS, without a word."""
+    place = tmp_path / "disk"
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    with disk(place, "64k"), pytest.raises(VeneerError, match="is full"):
+        scratch_file(1 << 20)

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from small_disk import disk
 from tiny import ARCHITECTURES, SMALL, tiny, tokenizer
 from veneer.cli import main
-from veneer.foundation.errors import InputError, MissingExtra
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling, decode
 from veneer.models.layers import decoder_layers
@@ -110,19 +111,19 @@ def test_weights_that_loading_changes(tmp_path, monkeypatch):
     tokenizer().save_pretrained(at)
     whole = load_model(str(at), device="cpu")
     layers = decoder_layers(whole)
-    split = load_model(
-        str(at),
-        device=(
-            f"split:cpu={bytes_of(whole.model) - bytes_of(layers) + 1.2 * bytes_of(layers[0]):.0f}"
-        ),
-    )
-    assert whole.facts() == split.facts() and len([*tmp_path.glob("veneer-*/*")]) > 0
+    room = f"split:cpu={bytes_of(whole.model) - bytes_of(layers) + 1.2 * bytes_of(layers[0]):.0f}"
+    split = load_model(str(at), device=room)
+    assert whole.facts() == split.facts() and len([*tmp_path.glob(".veneer-split.*/*")]) > 0
     ids = torch.tensor([[5, 6, 7, 8, 9]])
     with torch.inference_mode():
         assert torch.equal(*(m.hidden(ids, torch.ones_like(ids)) for m in (whole, split)))
     del split
     gc.collect()
-    assert not [*tmp_path.glob("veneer-*")]
+    assert not [*tmp_path.glob(".veneer-*")]
+    with disk(tmp_path / "disk", "16k"):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
+        with pytest.raises(VeneerError, match=r"disk that holds .*veneer-split.* is full"):
+            load_model(str(at), device=room)
 
 
 def test_with_room_for_all_nothing_is_outside(caplog):

@@ -112,6 +112,21 @@ def test_a_text_is_cut_as_its_tokenizer_json_says(name, tmp_path):
     assert (read.bos_token, read.eos_token) == ("<|bos|>", "<|eos|>")
 
 
+@pytest.mark.parametrize("lower", [True, False])
+def test_what_tokenizer_config_sets_for_bert_counts(lower, tmp_path):
+    """transformers 4 and 5 take the case of letters from there, whatever tokenizer.json says."""
+    words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "the": 4, "The": 5}
+    tok = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    tok.normalizer = normalizers.BertNormalizer(lowercase=not lower)
+    tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tok.save(str(tmp_path / "tokenizer.json"))
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": lower}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    read = load_tokenizer(str(tmp_path))
+    assert read("The the", add_special_tokens=False)["input_ids"] == [4 if lower else 5, 4]
+    assert AutoTokenizer.from_pretrained(tmp_path)("The")["input_ids"] == read("The")["input_ids"]
+
+
 def test_behind_a_special_token_llama_2_puts_a_space(tmp_path):
     folder, _ = folder_of(tmp_path / "model", "Llama 2")
     tokens = load_tokenizer(str(folder)).tokenize("<s>[INST] 20")

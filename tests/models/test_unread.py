@@ -118,6 +118,19 @@ def test_a_head_under_a_name_that_is_not_read(name, tmp_path):
         load_model(str(with_more(folder, **{name: rows + 1})), device="cpu")
 
 
+@pytest.mark.parametrize("kind", ["llama", "llama-tied"])
+def test_names_that_a_trainers_wrappers_made_longer(kind, tmp_path, caplog):
+    """As DDP and torch.compile leave them: the library would make up the weights."""
+    folder = save(tmp_path / "model", kind=kind)
+    file = folder / "model.safetensors"
+    longer = {k.replace("layers.1.", "layers.1._orig_mod."): v for k, v in load_file(file).items()}
+    save_file(longer, file, metadata={"format": "pt"})
+    says = r"layers.1.input_layernorm.weight; it holds model.layers.1._orig_mod.input_layernorm.w"
+    with pytest.raises(InputError, match=says):
+        load_model(str(folder), device="cpu")
+    assert "works without them" not in caplog.text
+
+
 def test_a_reward_model_is_no_language_model(tmp_path):
     """Its backbone has tied embeddings, so that a causal class would find a head."""
     base = save(tmp_path / "base", kind="qwen2")

@@ -4,15 +4,19 @@ everything else that differs is refused."""
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from pairs import prompts
 from tiny import TEMPLATE, tiny, tokenizer
 from veneer.capture import CaptureConfig, capture
 from veneer.foundation.errors import InputError, VeneerError
+from veneer.head.extract import extract
 from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.language_model import LanguageModel
@@ -93,6 +97,59 @@ def test_added_chat_tokens_are_refused_unless_base_has_spare_rows_for_them():
         match_vocabularies(model("base"), aligned)
     vocabulary = match_vocabularies(model("base", rows=ROWS + 8), aligned)
     assert (vocabulary.size, vocabulary.to_other) == (ROWS + 8, None)
+
+
+def renamed(name: str, token: str, to: str, *, special: bool, seed: int = 0) -> LanguageModel:
+    """A model that calls a token of the others by another name."""
+    inner = json.loads(tokenizer().backend_tokenizer.to_str())
+    vocabulary = inner["model"]["vocab"]
+    vocabulary[to] = vocabulary.pop(token)
+    for added in inner["added_tokens"]:
+        if added["content"] == token:
+            added |= {"content": to, "special": special}
+    own = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(inner)),
+        **{k: t for k, t in tokenizer().special_tokens_map.items() if t != token},
+        chat_template=TEMPLATE.replace(token, to),
+    )
+    return LanguageModel(name, tiny(rows=ROWS, seed=seed).model, own)
+
+
+def test_a_special_token_that_was_renamed_is_the_same_row(tmp_path):
+    """Fine-tunes of Llama 3 call its reserved tokens by names of their own, an end of turn too."""
+    base = renamed("base", "<|end|>", "<|reserved_3|>", special=True)
+    aligned = model("aligned", seed=1)
+    end = aligned.tokenizer.convert_tokens_to_ids("<|end|>")
+    with torch.no_grad():  # the most likely token, also of base
+        aligned.model.get_output_embeddings().weight[end] *= 3
+    pair = Pair(base, aligned)
+    assert pair.vocabulary.facts()["renamed_tokens"] == 1 and pair.vocabulary.to_other is None
+    assert end in pair.stop_ids
+    recorded = capture(pair, prompts(12), tmp_path / "c", CONFIG)
+    assert any(r["token_ids"][-1] == end for r in recorded.responses())
+    veneered = System.of_model(base, extract(recorded).veneer)
+    answers = respond(veneered, prompts(12), Sampling(max_new_tokens=6))
+    assert not any("reserved" in a.text for a in answers)
+
+
+def test_a_renamed_token_that_texts_show_is_refused_with_the_mend():
+    """DeepSeek's distilled Qwens call <|box_start|> <think>: base's answers would hide it."""
+    base = model("base")
+    aligned = renamed("aligned", "<|system|>", "<think>", special=False)
+    with pytest.raises(InputError, match=r"'<\|system\|>' to '<think>'\), give a copy of"):
+        match_vocabularies(base, aligned)
+
+
+def test_the_place_of_an_image_is_never_said():
+    """LLaVA adds <image> behind the tokens of its text model."""
+    base, wrapper = model("base"), model("wrapper", "<image>", "<other>", rows=ROWS + 8)
+    wrapper.model.config.image_token_id = ROWS + 1
+    with pytest.raises(InputError, match=r"'<image>' .* missing from base"):
+        match_vocabularies(base, wrapper)
+    wrapper = model("wrapper", "<image>", rows=ROWS + 8)
+    wrapper.model.config.image_token_id = ROWS
+    for pair in ((base, wrapper), (wrapper, base)):
+        assert match_vocabularies(*pair).size == ROWS
 
 
 def test_a_token_moved_beyond_the_other_sides_rows_is_one_sentence():

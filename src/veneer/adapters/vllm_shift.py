@@ -271,15 +271,14 @@ class _Large:
 def _load(config: ShiftConfig, vllm_config: Any, device: str) -> GrownTexts:
     """The small model and the shift, on the large model's device. Raises InputError where veneer,
     small model and vocabularies do not fit."""
-    from transformers import AutoTokenizer
-
     from veneer.adapters.grown_texts import GrownTexts
     from veneer.head.veneer import Veneer
     from veneer.models.load import load_model
+    from veneer.models.tokenizer import load_tokenizer
     from veneer.systems.shifted import shift_of
 
     model = vllm_config.model_config
-    tokenizer = AutoTokenizer.from_pretrained(
+    tokenizer = load_tokenizer(
         model.tokenizer,
         revision=getattr(model, "tokenizer_revision", None),
         trust_remote_code=bool(getattr(model, "trust_remote_code", False)),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModel, AutoTokenizer
 
 from veneer.embed.chunks import chunks, join_chunks
+from veneer.embed.encoder import load_encoder
 from veneer.embed.inputs import frame, padded, positions
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, sha256_file
@@ -40,7 +40,7 @@ class SentenceModel:
             _pooling(folder),
             bool(_words(folder, "sentence_bert_config.json").get("do_lower_case")),
         )
-        self._model, self._tokenizer = _load(folder, name)
+        self._model, self._tokenizer = load_encoder(folder, "a sentence-transformers model")
         self._model.to(device).eval()
         self._device = device
         self._start, self._end = frame(self._tokenizer)
@@ -116,37 +116,6 @@ def _pooling(folder: Path) -> str:
             "further layers and no prompt, such as sentence-transformers/all-MiniLM-L6-v2"
         )
     return POOLINGS[poolings[0]] if poolings else "mean"
-
-
-def _load(folder: Path, name: str) -> tuple[Any, Any]:
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(
-            f"{folder} holds no *.safetensors; expected a sentence-transformers model saved as "
-            "safetensors (pickles are not read)"
-        )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
-        model, info = AutoModel.from_pretrained(
-            str(folder),
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-        )
-    except Exception as error:  # damaged or foreign files make the libraries raise all kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{name} cannot be loaded ({reason[:200]}); expected a sentence-transformers model"
-        ) from None
-    # no pooling here reads the pooler
-    lost = [k for k in info["missing_keys"] if not k.startswith("pooler.")]
-    lost += [key for key, *_ in info["mismatched_keys"]]
-    if lost:
-        raise InputError(
-            f"{name} lacks {len(lost)} of its weights, e.g. {sorted(lost)[0]}; expected a whole "
-            "model: download it again"
-        )
-    return model, tokenizer
 
 
 def _longest(folder: Path, model: Any, tokenizer: Any) -> int:

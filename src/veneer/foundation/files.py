@@ -10,9 +10,10 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.interrupts import HeldInterrupt
@@ -20,6 +21,8 @@ from veneer.foundation.locks import Busy, claimed, claims_on, exclusive, flocked
 from veneer.foundation.reading.content import read_bytes
 from veneer.foundation.reading.decode import decoded
 from veneer.foundation.write_failures import write_failure
+
+CHUNK = 1 << 20  # bytes written at a time
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -102,6 +105,44 @@ def _scratch(path: Path) -> Iterator[Path]:
             yield scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+class ScratchFolder:
+    """A temporary folder at `path`, with a lock on it that dies with this process: the next one of
+    the same name removes what a killed process left. The folder goes with this object, or at the
+    end of a `with` block, which takes `path`. within: a folder; None for the system's own."""
+
+    def __init__(self, name: str, within: Path | None = None):
+        stack = contextlib.ExitStack()
+        self.path = stack.enter_context(_scratch((within or Path(tempfile.gettempdir())) / name))
+        self._remove = weakref.finalize(self, stack.close)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self._remove()
+
+
+def scratch_file(size: int) -> BinaryIO:
+    """A temporary file of `size` bytes without a name, which the system removes when nothing reads
+    it any more, also after a kill. Raises VeneerError where the disk has no room for it: a full
+    disk would end a process that writes to a mapped file without an error (SIGBUS)."""
+    place = Path(tempfile.gettempdir())
+    try:
+        with contextlib.ExitStack() as stack:
+            stream: Any = stack.enter_context(tempfile.TemporaryFile(dir=place))
+            if hasattr(os, "posix_fallocate"):  # not on macOS
+                os.posix_fallocate(stream.fileno(), 0, max(1, size))
+            else:
+                for at in range(0, size, CHUNK):
+                    stream.write(bytes(min(CHUNK, size - at)))
+                stream.flush()
+            stack.pop_all()  # it stays open
+            return stream
+    except OSError as error:
+        _explain(error, place)
+        raise
 
 
 def _locked_scratch(path: Path, prefix: str, suffix: str, stack: contextlib.ExitStack) -> Path:

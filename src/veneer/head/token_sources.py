@@ -17,7 +17,7 @@ from torch import Tensor
 
 from veneer.capture.artefact import Capture
 from veneer.capture.distributions import log_masses
-from veneer.foundation.scratch import ScratchFolder
+from veneer.foundation.files import scratch_file
 from veneer.head.constant import wider, with_ones
 from veneer.head.token_blocks import COLUMNS, Block, Tokens
 from veneer.head.token_sums import LocalSums, TokenSums
@@ -56,10 +56,9 @@ def shuffled_blocks(
     source = position_permutation(position, seed)  # token i gets the state of token source[i]
     place = np.empty_like(source)
     place[source] = np.arange(len(source))
-    folder = ScratchFolder("shuffle")
-    states = np.memmap(
-        folder.path / "hidden", np.float32, "w+", shape=(len(source), capture.head.width)
-    )
+    shape = (len(source), capture.head.width)
+    with scratch_file(4 * math.prod(shape)) as file:
+        states: np.memmap = np.memmap(file, np.float32, "r+", shape=shape)
     logz = np.empty(len(source), np.float32)
     at = 0
     for block in capture.blocks(("hidden", "base_logz"), prompts):
@@ -92,7 +91,6 @@ def shuffled_blocks(
                 "base_outside": outside,
             }
 
-    blocks.folder = folder  # type: ignore[attr-defined]  # the file lives as long as what reads it
     return blocks
 
 

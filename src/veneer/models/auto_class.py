@@ -32,7 +32,7 @@ def check_causal(name: str, config: Any) -> None:
     """Raise InputError for a checkpoint whose architecture is no causal one, or gives a prompt and
     an answer other states together than one after the other. The causal class of its family might
     read it all the same, and leave its head or its encoder out."""
-    own = next(iter(getattr(config, "architectures", None) or [""]))
+    own = _named(config)
     if SCORES.search(own):
         raise InputError(
             f"{name} is a {own}, which gives scores of a text and writes no tokens; expected a "
@@ -63,21 +63,33 @@ def check_causal(name: str, config: Any) -> None:
 
 
 def auto_class(config: Any) -> Any:
-    """The auto class for a checkpoint with this config; the class that the config names where
-    the lists leave it out (the text part of Emu 3), and else the causal auto class, whose error
-    names what fits.
+    """The auto class for a checkpoint with this config. Where the lists leave it out (the text part
+    of Emu 3), the class that the config names, and else the causal auto class, whose error names
+    what fits.
 
     A multimodal checkpoint (Gemma 3, Mistral 3, Qwen-VL, LLaVA) keeps its form: it is read as text,
     its other parts stay unchanged, and a merged checkpoint is a multimodal one again.
     """
+    if known := auto_classes(config):
+        return known[0]
+    named = getattr(transformers, _named(config), None)
+    fits = named is not None and getattr(named, "config_class", None) is type(config)
+    return named if fits else AutoModelForCausalLM
+
+
+def auto_classes(config: Any) -> list[Any]:
+    """The auto classes that open a checkpoint with this config, first the one whose class the
+    config names. Some multimodal ones (Llama 4, Qwen 3.5) also have a causal class, which leaves
+    their other parts out."""
     own = getattr(config, "auto_map", None) or {}
+    known: list[tuple[bool, Any]] = []
     for listed, door in DOORS:
         mapping, opens = getattr(transformers, listed, {}), getattr(transformers, door, None)
         if opens is not None and (door in own or type(config) in mapping):
-            return opens
-    named = getattr(transformers, next(iter(getattr(config, "architectures", None) or [""])), None)
-    return (
-        named
-        if named is not None and getattr(named, "config_class", None) is type(config)
-        else AutoModelForCausalLM
-    )
+            kind = None if door in own else mapping[type(config)]
+            known.append((getattr(kind, "__name__", None) == _named(config), opens))
+    return [opens for _, opens in sorted(known, key=lambda entry: not entry[0])]
+
+
+def _named(config: Any) -> str:
+    return str(next(iter(getattr(config, "architectures", None) or [""])))

@@ -4,20 +4,21 @@ file, an address on the hub (hf://OWNER/NAME), or `lab:NAME`."""
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import constants
 from safetensors import SafetensorError
-from transformers import AutoConfig
+from transformers import AutoConfig, GenerationConfig
 
 from veneer.foundation.dry_run import is_dry_run, note_model
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.files import ScratchFolder
+from veneer.foundation.write_failures import error_number, write_failure
 from veneer.hub import is_hub, local_place
 from veneer.models import packed_integers
 from veneer.models.adapters import check_kind, merged, resize_to
@@ -26,15 +27,19 @@ from veneer.models.gguf.config import GGUFFile, check_biases_read, whole_config
 from veneer.models.gguf.cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
 from veneer.models.places import check_place
-from veneer.models.quantised import plain_words, refusal, settings_of, settle, stored
+from veneer.models.quantised import plain_words, refusal, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
+from veneer.models.unweighted import opening, packed_words, unweighted, without_weights
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-FOREIGN_CODE = "contains custom code"  # in the library's error
+FULL = (errno.ENOSPC, errno.EDQUOT)
+# in the library's errors
+FOREIGN_CODE = "contains custom code"
+UNJOINED = "automatic conversion of the weights"
 
 
 def resolve_device(device: str) -> torch.device:
@@ -204,8 +209,9 @@ def _from_pretrained(
     """Model and tokenizer from a folder or the hub. Raises VeneerError and InputError that say how
     to fix the cause."""
     remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    weights = {k: v for k, v in words.items() if k not in ("split", "plain")}
+    weights = {k: v for k, v in words.items() if k not in ("split", "plain", "adapter")}
     method: str | None = None
+    room: ScratchFolder | None = None
     try:
         file = GGUFFile(Path(model_at) / more["gguf_file"]) if more else None
         tokenizer = load_tokenizer(tokenizer_at, **remote, **more)
@@ -216,31 +222,35 @@ def _from_pretrained(
             if file.fact("tokenizer.ggml.model") == "gpt2":
                 cut_as_llama_cpp(tokenizer, file.fact("tokenizer.ggml.pre"), Path(name))
         if is_dry_run():
-            return _unweighted(config, weights), tokenizer
+            opens = opening(config, weights, words.get("adapter"))
+            return unweighted(config, weights, opens), tokenizer
         if file is None:  # a GGUF file is always made plain
             more = {
                 "use_safetensors": True,
                 **(plain_words(config, method) if words["plain"] else {}),
             }
-        room = None
         if words["split"] is not None:
-            more["device_map"] = words["split"].placement(_without_weights(model_at, weights), name)
+            more["device_map"] = words["split"].placement(without_weights(model_at, weights), name)
             room = room_on_disk(more["device_map"])
-            more["offload_folder"] = room.name if room else None
+            more["offload_folder"] = room.path if room else None
         packed = words["plain"] and file is None and method in packed_integers.METHODS
-        with (
-            quiet(),
-            _copied(name, model_at, config, words) if packed else nullcontext(model_at) as place,
-        ):
-            model, info = auto_class(config).from_pretrained(
-                place, **weights, **more, output_loading_info=True, ignore_mismatched_sizes=True
+        with quiet():
+            opens = opening(config, weights, words.get("adapter"))
+            more = {**weights, **more, "ignore_mismatched_sizes": True}
+            if packed:
+                opens, more = packed_words(name, model_at, config, more)
+            model, info = opens.from_pretrained(
+                None if packed else model_at, **more, output_loading_info=True
             )
         if file is not None:
             check_biases_read(file, model)
         model.room_on_disk = room
         if packed:
             model.name_or_path = model.config._name_or_path = model_at
-            model.config._commit_hash = getattr(config, "_commit_hash", None)
+            with contextlib.suppress(OSError):  # it ships none
+                model.generation_config = GenerationConfig.from_pretrained(
+                    model_at, revision=words["revision"]
+                )
         settle(model, method, words["dtype"], plain=words["plain"] and file is None)
         _name_outputs(model)
     except VeneerError:
@@ -254,6 +264,9 @@ def _from_pretrained(
         ) from None
     # damaged or foreign files make the libraries raise all kinds, also bare Exception
     except Exception as error:
+        if error_number(error) in FULL:
+            place = room.path if room else constants.HF_HUB_CACHE
+            raise write_failure(error, place) or error from None
         if isinstance(error, MemoryError) or re.search(
             r"allocate memory|out of memory|start new thread", str(error)
         ):
@@ -265,34 +278,19 @@ def _from_pretrained(
             raise refusal(name, method, _first(error)) from None
         if FOREIGN_CODE in str(error):
             raise _needs_code(name) from None
+        if UNJOINED in str(error):
+            raise InputError(
+                f"{name} lacks some of the tensors that are put together when it is loaded, such "
+                "as those of one expert (the report above names what they make); expected a whole "
+                "checkpoint: download or save it again"
+            ) from None
         raise InputError(
             f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub "
             "id that this machine can reach, a local folder with config.json, tokenizer and "
             "*.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
-    check_all_read(name, info["unexpected_keys"], model)
-    lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
-    if lost:  # transformers warns of these and fills them with random numbers
-        raise InputError(
-            f"{name} lacks {len(lost)} of its weights, or has them in another shape than its "
-            f"config says, e.g. {lost[0]}; expected a whole checkpoint: download or save it again"
-            f"{', or give the model without quantisation' if method else ''}"
-        )
+    check_all_read(name, info, model, is_quantised=method is not None)
     return model, tokenizer
-
-
-@contextlib.contextmanager
-def _copied(name: str, model_at: str, config: Any, words: dict[str, Any]) -> Iterator[str]:
-    """A folder with the plain numbers of a checkpoint of packed integers."""
-    folder = Path(model_at)
-    if not folder.is_dir():
-        from huggingface_hub import snapshot_download
-
-        files = ["*.safetensors", "*.json", "*.py"]
-        folder = Path(snapshot_download(name, revision=words["revision"], allow_patterns=files))
-    dtype = torch.float32 if isinstance(words["dtype"], str) else words["dtype"]
-    with packed_integers.plain_copy(name, folder, settings_of(config), dtype) as out:
-        yield str(out)
 
 
 def _needs_code(what: str) -> InputError:
@@ -323,23 +321,6 @@ def _on_no_device(config: dict[str, Any]) -> Any:
         ) from None
 
 
-def _without_weights(model_at: str, words: dict[str, Any]) -> Any:
-    """The model's modules on no device."""
-    remote = {k: words[k] for k in ("revision", "trust_remote_code")}
-    return _unweighted(AutoConfig.from_pretrained(model_at, **remote), words)
-
-
-def _unweighted(config: Any, words: dict[str, Any]) -> Any:
-    """The modules of a config on no device."""
-    own = getattr(config.get_text_config(decoder=True), "dtype", None)
-    with torch.device("meta"):
-        return auto_class(config).from_config(
-            config,
-            dtype=own if words["dtype"] == "auto" else words["dtype"],
-            trust_remote_code=words["trust_remote_code"],
-        )
-
-
 def _first(error: BaseException) -> str:
     """The first sentence of an error, on one line and without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -356,8 +337,9 @@ def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
             f"{path} is a GGUF file, which is read whole; give --device a single device, or a "
             "folder of safetensors"
         )
-    with tempfile.TemporaryDirectory() as alone:  # other files beside it are not of this model
-        (Path(alone) / path.name).symlink_to(path.resolve())
+    with ScratchFolder("veneer-gguf") as folder:  # other files beside it are not of this model
+        (folder / path.name).symlink_to(path.resolve())
+        alone = str(folder)
         model, tokenizer = _from_pretrained(str(path), alone, alone, words, gguf_file=path.name)
     model.name_or_path = tokenizer.name_or_path = str(path)
     # The weights are plain numbers now, and the library would refuse to save them.
@@ -382,7 +364,7 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
     vet_folder(folder)
     written, base = _adapter_config(folder, named_base)
     try:
-        model, tokenizer = _whole(base, words)
+        model, tokenizer = _whole(base, {**words, "adapter": folder})
     except InputError as error:
         raise InputError(
             f"the adapter {folder} names the base {base!r}, which does not load: {error}; or give "

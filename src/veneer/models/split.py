@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from veneer.foundation.errors import InputError, MissingExtra
-from veneer.foundation.scratch import ScratchFolder
+from veneer.foundation.files import ScratchFolder
 from veneer.models.layers import find_layers
 
 NAME = "split"
@@ -134,7 +134,7 @@ def room_on_disk(placement: Mapping[str, str]) -> ScratchFolder | None:
     """A folder for weights that loading changes (experts that are put together) and that
     the checkpoint does not hold as they are used. It goes with this object, which the
     model must keep."""
-    return ScratchFolder("split") if "disk" in placement.values() else None
+    return ScratchFolder("veneer-split") if "disk" in placement.values() else None
 
 
 def need_one_device(model: nn.Module, what: str) -> None:

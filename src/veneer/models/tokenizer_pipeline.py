@@ -21,6 +21,11 @@ from transformers import PreTrainedTokenizerFast
 from veneer.foundation.errors import InputError
 
 PARTS = ("normalizer", "pre_tokenizer", "decoder", "model")
+# of a part, in tokenizer_config.json: add_prefix_space, do_lower_case, strip_accents,
+# tokenize_chinese_chars
+SETTINGS = ("add_prefix_space", "lowercase", "strip_accents", "handle_chinese_chars")
+CUTTING = ("normalizer", "pre_tokenizer")
+UNSET = object()
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # SentencePiece's sign for a space
 UNIGRAM, BPE = 1, 2  # model types of SentencePiece
 
@@ -33,9 +38,9 @@ def follow_file(tokenizer: Any, file: Path) -> None:
         return  # it has read the whole file
     written, backend = Tokenizer.from_file(str(file)), tokenizer.backend_tokenizer
     for part in PARTS:
-        if part == "pre_tokenizer" and _differ_by_setting(backend, written):
-            continue
-        setattr(backend, part, getattr(written, part))
+        own, theirs = getattr(backend, part), getattr(written, part)
+        if part not in CUTTING or not _differ_by_setting(own, theirs):
+            setattr(backend, part, theirs)
 
 
 def follows(tokenizer: Any, other: Any) -> bool:
@@ -47,12 +52,12 @@ def follows(tokenizer: Any, other: Any) -> bool:
     return all(_state(getattr(ours, p)) == _state(getattr(theirs, p)) for p in PARTS[:3])
 
 
-def _differ_by_setting(ours: Tokenizer, written: Tokenizer) -> bool:
-    """Whether two ways to cut differ by `add_prefix_space` alone, which tokenizer_config.json may
-    set."""
-    states = [_state(t.pre_tokenizer) for t in (ours, written)]
-    known = [s.pop("add_prefix_space", None) is not None for s in states]
-    return all(known) and states[0] == states[1]
+def _differ_by_setting(ours: Any, written: Any) -> bool:
+    """Whether two parts differ by what tokenizer_config.json sets, and which every version of the
+    library takes from there."""
+    states = [_state(part) for part in (ours, written)]
+    known = [{k for k in SETTINGS if s.pop(k, UNSET) is not UNSET} for s in states]
+    return bool(known[0]) and known[0] == known[1] and states[0] == states[1]
 
 
 def _state(part: Any) -> dict[str, Any]:

@@ -26,10 +26,11 @@ HEAD = re.compile(r"([a-z_]+\.)*(lm_head|embed_out|output|output_layer|head)(\.[
 EXAMPLES = 2
 
 
-def check_all_read(name: str, unexpected: Iterable[str], model: Any) -> None:
+def check_all_read(name: str, info: dict[str, Any], model: Any, *, is_quantised: bool) -> None:
     """Raise InputError where the library left out parts of what it read: scales of quantised
-    weights, an adapter's weights, biases of its layers. Warns of other tensors."""
-    left = sorted(key for key in unexpected if not COMPUTED.search(key))
+    weights, an adapter's weights, biases of its layers; and where it lacks weights. Warns of other
+    tensors. info: the library's report of loading."""
+    left = sorted(key for key in info["unexpected_keys"] if not COMPUTED.search(key))
     if parts := [key for key in left if PARTS.search(key)]:
         raise InputError(
             f"{name} holds quantised weights ({_examples(parts)}) that its config.json does not "
@@ -66,12 +67,36 @@ def check_all_read(name: str, unexpected: Iterable[str], model: Any) -> None:
             "its config.json; fetch the config that belongs to the weights, or switch the biases "
             "on there (attention_bias, mlp_bias)"
         )
+    _check_whole(name, info, left, is_quantised)
     if others := [key for key in left if key not in biases]:
         logging.getLogger("veneer").warning(
             "veneer: %s holds %s that transformers does not read: the model works without them",
             name,
             _examples(others),
         )
+
+
+def _check_whole(name: str, info: dict[str, Any], left: list[str], is_quantised: bool) -> None:
+    """Raise InputError where weights are missing, or of another shape: the library warns of these
+    and fills them with random numbers."""
+    lost = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+    if not lost:
+        return
+    renamed = next(
+        (f"; it holds {key}, a name that is not read" for key in left if _is_in(lost[0], key)), ""
+    )
+    raise InputError(
+        f"{name} lacks {len(lost)} of its weights, or has them in another shape than its config "
+        f"says, e.g. {lost[0]}{renamed}; expected a whole checkpoint: download or save it again"
+        f"{', or give the model without quantisation' if is_quantised else ''}"
+    )
+
+
+def _is_in(key: str, longer: str) -> bool:
+    """Whether a name is another one with more parts: `module.`, `_orig_mod.` and their like, which
+    DDP, torch.compile and FSDP add."""
+    parts = iter(longer.split("."))
+    return all(part in parts for part in key.split("."))
 
 
 def _examples(keys: list[str]) -> str:

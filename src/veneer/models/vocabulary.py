@@ -3,7 +3,8 @@ tokenizer are padding."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.templates import template_of
 
 EXAMPLES = 5
+PLACEHOLDER = re.compile(r"(image|video|audio)_token_(id|index)")  # in a config.json
 
 
 class Worded(Protocol):
@@ -43,12 +45,14 @@ class Vocabulary:
     to_other: (size,) the second model's id of each shared id, or None where the ids are the same.
     padding: rows that neither tokenizer names.
     other_rows: rows of the second model's head, or None where all of them are shared.
+    renamed: special tokens that have another name in the second model.
     """
 
     size: int
     to_other: Tensor | None
     padding: int
     other_rows: int | None = None
+    renamed: int = 0
 
     def from_other(self, logits: Tensor) -> Tensor:
         """The second model's logits (..., V') in the first one's ids (..., size)."""
@@ -104,7 +108,12 @@ class Vocabulary:
         return logits.masked_fill(barred, torch.finfo(logits.dtype).min)
 
     def facts(self) -> dict[str, Any]:
-        return {"size": self.size, "padding_rows": self.padding, "same_ids": self.to_other is None}
+        return {
+            "size": self.size,
+            "padding_rows": self.padding,
+            "same_ids": self.to_other is None,
+            **({"renamed_tokens": self.renamed} if self.renamed else {}),
+        }
 
 
 def match_vocabularies(first: Worded, second: Worded) -> Vocabulary:
@@ -112,43 +121,43 @@ def match_vocabularies(first: Worded, second: Worded) -> Vocabulary:
 
     Ids without a row in the head are ignored: no model can produce them. A token that only one
     tokenizer names is accepted where the other model has a padding row at the same id (an aligned
-    model that took a spare row for a chat token), and where it is never produced (a pad token that
-    ends nothing and stands in no chat template). Raises InputError with examples for anything else.
+    model that took a spare row for a chat token), where both call the same row a special token (a
+    reserved one that was renamed: no text shows it), and where it is never produced (a pad token
+    that ends nothing and stands in no chat template, a placeholder of an image). Raises InputError
+    with examples for anything else.
     """
     own, other = _with_rows(first), _with_rows(second)
     size = min(first.head.rows, second.head.rows)
     own_named, other_named = set(own.values()), set(other.values())
-    moved, problems = {}, []
-    for token, i in own.items():
-        j = other.get(token)
-        if j is None:
-            if (i in other_named or i >= second.head.rows) and token != _padding(first):
-                problems.append(f"{token!r} (id {i}) is missing from {second.name}")
-        elif j != i:
-            moved[i] = j
-            if i >= size:
-                problems.append(
-                    f"{token!r} has id {i} in {first.name} and id {j} in {second.name}, which has "
-                    f"only {size} rows"
-                )
-    for token, j in other.items():
-        if (
-            token not in own
-            and (j in own_named or j >= first.head.rows)
-            and token != _padding(second)
-        ):
-            problems.append(f"{token!r} (id {j}) is missing from {first.name}")
+    here = {i: token for token, i in own.items() if token not in other}
+    there = {i: token for token, i in other.items() if token not in own}
+    both = here.keys() & there.keys()
+    renamed = both & _special(first) & _special(second)
+    unsaid = _unsaid(first) | _unsaid(second)
+    problems = [
+        f"{token!r} (id {i}) is missing from {lm.name}"
+        for names, taken, lm in ((here, other_named, second), (there, own_named, first))
+        for i, token in names.items()
+        if (i in taken or i >= lm.head.rows) and i not in renamed and token not in unsaid
+    ]
+    moved = {i: j for token, i in own.items() if (j := other.get(token, i)) != i}
+    problems += [
+        f"{token!r} has id {i} in {first.name} and id {moved[i]} in {second.name}, which has only "
+        f"{size} rows"
+        for token, i in own.items()
+        if i in moved and i >= size
+    ]
     if problems:
         raise InputError(
             f"the vocabularies of {first.name} ({len(own)} tokens, {first.head.rows} rows) and "
             f"{second.name} ({len(other)} tokens, {second.head.rows} rows) differ in "
             f"{len(problems)} tokens, e.g. {'; '.join(sorted(problems)[:EXAMPLES])}; expected two "
-            "models with one tokenizer"
+            f"models with one tokenizer{_mend(first, second, here, there)}"
         )
     padding = size - len({i for i in own_named | other_named if i < size})
     unshared = second.head.rows if second.head.rows > size else None
     if not moved:
-        return Vocabulary(size, None, padding, unshared)
+        return Vocabulary(size, None, padding, unshared, len(renamed))
     table = torch.arange(size)
     for i, j in moved.items():
         table[i] = j
@@ -157,7 +166,7 @@ def match_vocabularies(first: Worded, second: Worded) -> Vocabulary:
             f"the vocabularies of {first.name} and {second.name} order their tokens differently "
             "and their padding rows collide; expected two models with one tokenizer"
         )
-    return Vocabulary(size, table, padding, unshared)
+    return Vocabulary(size, table, padding, unshared, len(renamed))
 
 
 def check_readable(lm: LanguageModel, ids: Sequence[int], prompt_id: str) -> None:
@@ -174,6 +183,34 @@ def check_readable(lm: LanguageModel, ids: Sequence[int], prompt_id: str) -> Non
 
 def _with_rows(lm: Worded) -> dict[str, int]:
     return {token: i for token, i in lm.tokenizer.get_vocab().items() if i < lm.head.rows}
+
+
+def _mend(first: Worded, second: Worded, here: Mapping[int, str], there: Mapping[int, str]) -> str:
+    """What to do where all differences are rows that have another name. here, there: the names
+    (by id) that only one of the two has."""
+    if not here or here.keys() != there.keys():
+        return ""
+    i = min(here)
+    return (
+        f": where {second.name} has only renamed tokens of {first.name} (such as {here[i]!r} to "
+        f"{there[i]!r}), give a copy of {first.name} that has the tokenizer files of {second.name}"
+    )
+
+
+def _special(lm: Worded) -> set[int]:
+    """Ids of the tokens that no text shows."""
+    added = getattr(lm.tokenizer, "added_tokens_decoder", {})
+    return {i for i, token in added.items() if getattr(token, "special", False)}
+
+
+def _unsaid(lm: Worded) -> set[str]:
+    """Tokens that the model never produces: a pad token, and those in whose place it reads an
+    image, a film or a sound."""
+    config: Any = getattr(lm, "config", None)
+    fields = config.to_dict() if config is not None else {}
+    ids = {i for name, i in fields.items() if PLACEHOLDER.fullmatch(name) and isinstance(i, int)}
+    tokens = {token for token, i in lm.tokenizer.get_vocab().items() if i in ids}
+    return tokens | ({pad} if (pad := _padding(lm)) is not None else set())
 
 
 def _padding(lm: Worded) -> str | None:

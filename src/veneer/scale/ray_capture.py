@@ -18,9 +18,8 @@ from veneer.capture.shards import identity
 from veneer.capture.shelf import Shelf, begin, finish
 from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.foundation.files import folder_lock
+from veneer.foundation.files import ScratchFolder, folder_lock
 from veneer.foundation.progress import Progress
-from veneer.foundation.scratch import ScratchFolder
 from veneer.models.pair import Pair
 from veneer.prompts.prompt import Prompt
 from veneer.scale.cluster import (
@@ -64,7 +63,7 @@ class CaptureWorker:
         the files being copied."""
         if self._shelf is None:
             if is_url(self.place):
-                self._scratch = ScratchFolder("shards")
+                self._scratch = ScratchFolder("veneer-shards")
                 self._shelf = RemoteShelf(Remote(self.place), self._scratch.path, keep=False)
             else:
                 self._shelf = Shelf(Path(self.place))

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tiny import tokenizer
 from veneer.foundation.errors import InputError
@@ -109,6 +110,16 @@ def test_padding_changes_nothing_and_likeness_decides():
 def test_bad_encoders(encoder, folder, layer, what):
     with pytest.raises(InputError, match=what):
         BertScore(folder or encoder, layer)
+
+
+def test_an_encoder_that_lacks_weights_is_refused(encoder, tmp_path):
+    """The library would make them up, and every figure would be of random numbers."""
+    folder = shutil.copytree(encoder, tmp_path / "part")
+    weights = load_file(folder / "model.safetensors")
+    gone = "encoder.layer.1.output.dense.weight"
+    save_file({k: v for k, v in weights.items() if k != gone}, folder / "model.safetensors")
+    with pytest.raises(InputError, match=f"lacks 1 of its weights, e.g. {gone}"):
+        BertScore(folder)
 
 
 @pytest.mark.parametrize(

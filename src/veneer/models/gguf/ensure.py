@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import filecmp
-import tempfile
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.files import ScratchFolder
 from veneer.models.gguf.write import write_gguf
 
 
@@ -24,8 +24,8 @@ def ensure_gguf(checkpoint: Path, out: Path) -> bool:
         raise InputError(
             f"{out} is not a file; expected the name of a GGUF file: give another --gguf"
         )
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".gguf-") as folder:
-        same = filecmp.cmp(write_gguf(checkpoint, Path(folder) / out.name), out, shallow=False)
+    with ScratchFolder(out.name, out.parent) as folder:
+        same = filecmp.cmp(write_gguf(checkpoint, folder / out.name), out, shallow=False)
     if not same:
         raise InputError(
             f"{out} holds another model than {checkpoint}; expected its GGUF file or no file: "

@@ -21,6 +21,7 @@ from veneer.models.vetting.sizes import (
     shapes_of,
 )
 from veneer.models.vetting.tokenizer_file import vet_tokenizer
+from veneer.models.vetting.twofold import check_once
 
 LARGEST = 512 * 2**20  # bytes of a file of settings or of a tokenizer
 SMALLEST, POINTER = 1024, b"version https://git-lfs"
@@ -112,6 +113,7 @@ def vet_files(
     """
     config = _object(model / "config.json", "a model's config.json")
     weights = weights_read(model)
+    check_once(model, _readable(model))
     if config:
         vet_token_ids(model / "config.json", config)
         shapes = shapes_of(weights)
@@ -136,12 +138,26 @@ def weights_read(folder: Path) -> list[Path]:
     not there yet, as in the hub's cache."""
     if not _is_indexed(folder):
         return [folder / SINGLE] if (folder / SINGLE).is_file() else []
+    files = _indexed(folder)
+    return files if all(file.is_file() for file in files) else []
+
+
+def _readable(folder: Path) -> list[Path]:
+    """The files of weights that one engine or another reads: a whole file, and shards that are all
+    there."""
+    whole, shards = folder / SINGLE, _indexed(folder)
+    there = all(file.parent == folder and file.is_file() for file in shards)
+    return [*([whole] if whole.is_file() else []), *(f for f in shards if there and f != whole)]
+
+
+def _indexed(folder: Path) -> list[Path]:
+    """The files that a folder's index names; none without one."""
+    if not (folder / INDEX).is_file():
+        return []
     index = read_json(folder / INDEX, "an index of safetensors")
     names = index.get("weight_map") if isinstance(index, dict) else None
     values = list(names.values()) if isinstance(names, dict) else []
-    if not all(isinstance(n, str) and (folder / n).is_file() for n in values):
-        return []
-    return sorted({folder / n for n in values})
+    return sorted({folder / n for n in values}) if all(isinstance(n, str) for n in values) else []
 
 
 def _quantised(config: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from veneer.capture.artefact import Capture
+from veneer.foundation.files import ScratchFolder
 from veneer.foundation.progress import Progress
 from veneer.head.config import ExtractConfig
 from veneer.head.events import solver_progress
@@ -211,9 +211,9 @@ class Making:
             return self.workshop.again(program)
         decoder: Any = {"head": head_decoder, "lora": lora_decoder}[program.kind]
         payload = (self.workshop.programs / program.file).read_bytes()[9:-4]
-        with tempfile.TemporaryDirectory(prefix="veneer-decode-") as scratch:
-            decoder.decode(payload, self.pair.base.model, None, Path(scratch))
-            return files.digest(program.kind, Path(scratch)) == program.sha256
+        with ScratchFolder("veneer-decode") as scratch:
+            decoder.decode(payload, self.pair.base.model, None, scratch)
+            return files.digest(program.kind, scratch) == program.sha256
 
     def _prompts(self) -> Iterator[tuple[str, str, str]]:
         """Label, text and place of each text program."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.foundation.files import read_json, sha256_file, write_json
+from veneer.foundation.files import ScratchFolder, read_json, sha256_file, write_json
 from veneer.foundation.system_id import SystemId
 from veneer.head.veneer import Veneer
 from veneer.models.computation import COMPUTATION, check_unchanged, computations
@@ -122,10 +121,10 @@ class Workshop:
 
     def again(self, program: Program) -> bool:
         """Whether another fresh process decodes a program to the same bytes."""
-        with tempfile.TemporaryDirectory(prefix="veneer-decode-") as scratch:
+        with ScratchFolder("veneer-decode") as scratch:
             path = self.programs / program.file
-            files.run_decoder(program.kind, [path], self.files, Path(scratch))
-            return files.digest(program.kind, Path(scratch) / path.stem) == program.sha256
+            files.run_decoder(program.kind, [path], self.files, scratch)
+            return files.digest(program.kind, scratch / path.stem) == program.sha256
 
     def drop(self, program: Program) -> None:
         """Remove a program that does not decode to what was encoded."""

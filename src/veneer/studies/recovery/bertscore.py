@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from veneer.embed.encoder import load_encoder
 from veneer.embed.inputs import padded
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
@@ -72,7 +73,7 @@ class BertScore:
         """Raises InputError where the folder is no encoder's, or has no such layer."""
         path = Path(folder)
         weights = encoder_weights(path)
-        self._tokenizer, self._model = _load(path)
+        self._model, self._tokenizer = load_encoder(path, "an encoder")
         layers = self._model.config.num_hidden_layers
         if layer is not None and not 1 <= layer <= layers:
             raise InputError(
@@ -148,22 +149,6 @@ def encoder_weights(folder: Path) -> list[Path]:
             "tokenizer"
         )
     return weights
-
-
-def _load(path: Path) -> tuple[Any, Any]:
-    from transformers import AutoModel, AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(
-            path, local_files_only=True
-        ), AutoModel.from_pretrained(
-            path, local_files_only=True, use_safetensors=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} cannot be loaded as an encoder ({str(error).splitlines()[0][:200]}); "
-            "check the folder"
-        ) from None
 
 
 def _positions(model: Any) -> int:
