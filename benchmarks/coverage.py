@@ -216,11 +216,7 @@ def tables(runs: int) -> str:
     lines += ["| n | mean coverage | least |", "|---|---|---|"]
     for n in (10, 30, 50, 100, 300):
         lines.append("| {} | {:.1%} | {:.1%} |".format(n, *wilson_coverage(n)))
-    lines += [
-        "",
-        "## KL of a set and kl_recovered (BCa, widened for small n; jackknife t below 10 prompts)",
-        "",
-    ]
+    lines += ["", "## KL of a set and kl_recovered (bootstrap-t; few prompts: jackknife)", ""]
     lines += ["Skewed per-prompt sums, between 5 and 100 tokens per prompt.", ""]
     lines += ["| prompts | KL | kl_recovered |", "|---|---|---|"]
     for n in (2, 3, 4, 5, 8, 10, 20, 66, 200):

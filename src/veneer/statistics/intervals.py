@@ -19,6 +19,8 @@ from veneer.statistics.reasons import Reason
 
 Z = float(normal_quantile(0.975))
 ROUNDING = 1e-6  # of the width of a scale
+# prompts or groups below which limits are the jackknife's: chosen by coverage (docs/statistics.md)
+FEW: dict[Kind, int] = {"share": 15, "amount": 15, "signed": 8}
 # unit of a figure -> its least and its largest value
 SCALES = {"share": (0.0, 1.0), "0..1": (0.0, 1.0), "1..5": (1.0, 5.0)}
 
@@ -320,16 +322,28 @@ def _ratio(
     held = int(np.sum(y > 0))  # one without a denominator tells nothing of the ratio
     if np.allclose(x, value * y, rtol=1e-12, atol=0):
         return _all_equal(value, held, n, scale=scale, share=kind == "share")
-    left_out = np.full(len(x), value)
-    np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
-    if len(x) < bootstrap.LEAST_FOR_BCA:
-        whole = kind != "signed" and bool(np.all(x >= 0))
-        low, high, method = jackknife.limits(value, left_out, kind if whole else "signed")
-        return Estimate(value, low, high, n, method, reason=reason)
-    low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
+    if np.any(x < 0):
+        kind = "signed"
+    low, high, method = _limits(x, y, value, kind, seed)
     if low == high:
         return _all_equal(value, held, n, scale=scale, share=kind == "share")
     return Estimate(value, low, high, n, method, reason=reason)
+
+
+def _limits(
+    x: np.ndarray, y: np.ndarray, value: float, kind: Kind, seed: int
+) -> tuple[float, float, str]:
+    """Limits of sum(x) / sum(y) of prompts or groups that are not all equal, and their method."""
+    if kind != "share" and len(x) >= FEW[kind]:
+        studentised = bootstrap.studentised(x, y, seed)
+        if studentised is not None:
+            low = max(studentised[0], 0.0) if kind == "amount" else studentised[0]
+            return min(low, value), max(studentised[1], value), "bootstrap-t"
+    left_out = np.full(len(x), value)
+    np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
+    if len(x) < max(FEW[kind], bootstrap.LEAST_FOR_BCA):
+        return jackknife.limits(value, left_out, kind)
+    return bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
 
 
 def _fieller(
