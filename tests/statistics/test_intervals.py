@@ -374,3 +374,9 @@ def test_two_to_four_prompts_cover():
     for n in (2, 3, 4):
         kl, share = simulate.kl_coverage(n, 400)
         assert kl > 0.87 and share > 0.87, "a percentile bootstrap covers 48 to 85 %"
+
+
+def test_a_loss_of_which_nothing_is_carried_has_the_portion_0():
+    ones, zeros = np.ones(20), np.zeros(20)
+    e = intervals.portion(ones, ones, zeros)
+    assert str(e.value) == "0.0", "not -0"

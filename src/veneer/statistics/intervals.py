@@ -287,7 +287,7 @@ def portion(
         one, zero = names
         reason = Reason.of(why, one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high)
         return Estimate(None, None, None, n, method, reason=reason)
-    value = float(u.sum() / v.sum())
+    value = float(u.sum() / v.sum()) + 0.0  # a loss of which nothing is carried: 0, and not -0
     return Estimate(value, min(limits[0], value), max(limits[1], value), n, method)
 
 
