@@ -172,9 +172,9 @@ def test_the_recorded_objective_and_gradient_are_those_of_the_stored_veneer(tmp_
     rows = extraction.veneer.changed_rows()
     tokens = Tokens.of_capture(capture, split.train, torch.float64, CPU)
     problem = Objective(tokens, capture.head, rows)
-    found = problem.evaluate(extraction.veneer.dense()[rows].double(), facts["ridge"])
-    assert facts["objective"] == pytest.approx(found.objective, rel=1e-4)
-    assert facts["gradient_norm"] == pytest.approx(float(found.gradient.norm()), rel=0.02)
+    recomputed = problem.evaluate(extraction.veneer.dense()[rows].double(), facts["ridge"])
+    assert facts["objective"] == pytest.approx(recomputed.objective, rel=1e-4)
+    assert facts["gradient_norm"] == pytest.approx(float(recomputed.gradient.norm()), rel=0.02)
     assert (facts["gradient_norm"] <= 1e-4) == (stop == "optimum")
 
 

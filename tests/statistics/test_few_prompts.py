@@ -16,6 +16,7 @@ from veneer.statistics.intervals import (
     in_unit,
     mean,
     portion,
+    ratio_of_rates,
     ratio_of_sums,
     ratio_on_scale,
 )
@@ -182,3 +183,42 @@ def test_a_bootstrap_t_without_bounds_gives_way():
     nearly = 0.1 + 1e-3 * np.random.default_rng(0).normal(size=19)
     e = mean([5.0, *nearly], share=False)
     assert e.method == "bca" and 0 <= e.low < e.value < e.high < 5, "unbounded, up to 400"
+
+
+@pytest.mark.parametrize(
+    "values", [[0.004, 0.4], [0.2, 0.3], [1e-4, 2e-4, 3.0]], ids=["two", "alike", "three"]
+)
+def test_few_amounts_have_no_upper_bound_of_1e9(values):
+    """Two KL in nats, or three, one of which is a hundred times another."""
+    e = ratio_of_sums(values, np.ones(len(values)))
+    assert (e.low, e.high) == (None, None) and e.value == pytest.approx(np.mean(values))
+    assert e.note == f"{len(values)} prompts or groups that differ so much leave no upper bound"
+    e = ratio_of_sums(values, np.ones(len(values)), signed=True)
+    assert e.low < 0 < e.high < 20, "a difference has limits on both sides"
+
+
+def test_a_ratio_of_rates_is_that_of_bonett_and_price():
+    """5 of 500 texts against 25 that hold the 5: Wilson's limits of 25 and of 5 among the 25."""
+    a, b = (np.arange(500) < k for k in (25, 5))
+    e = ratio_of_rates(a.astype(float), b.astype(float))
+    z = (
+        1.959964
+        * np.sqrt(22 / (26 * 6))
+        / (np.sqrt((1 - 26 / 27) / 26) + np.sqrt((1 - 6 / 27) / 6))
+    )
+    low = 25 / (25 + z * z)
+    least = (5 + z * z / 2 - z * np.sqrt(5 * 0.8 + z * z / 4)) / (25 + z * z)
+    most = (5 + z * z / 2 + z * np.sqrt(5 * 0.8 + z * z / 4)) / (25 + z * z)
+    assert e.value == 5 and (e.low, e.high) == pytest.approx((low / most, 1 / least), rel=1e-5)
+    assert ratio_of_rates(a, np.zeros(500)).reason.code == "denominators_are_0"
+
+
+def test_ratios_of_rates_cover():
+    """The bootstrap-t of sums holds the truth in 90 % here."""
+    rng, held = np.random.default_rng(1), []
+    for _ in range(500):
+        a = rng.random(500) < 0.05
+        e = ratio_of_rates(a, a & (rng.random(500) < 0.2))
+        if e.low is not None:
+            held.append(e.low <= 5 <= e.high)
+    assert np.mean(held) > 0.92
