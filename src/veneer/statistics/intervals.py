@@ -45,7 +45,7 @@ def mean(
     clusters: ArrayLike | None = None,
     share: bool = True,
 ) -> Estimate:
-    """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`bootstrap.limits`).
+    """Mean over prompts: Wilson for 0/1 values, otherwise as a ratio of sums (`ratios.ratio`).
 
     share: whether no value can be above 1; False for amounts, such as a number of words, which may
     all be 1 and are no rate then.
@@ -117,7 +117,7 @@ def ratio_of_sums(
     signed: bool = False,
 ) -> Estimate:
     """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters)
-    resampled in pairs, BCa.
+    resampled in pairs (`ratios.ratio`).
 
     For the KL of a set: sums over each prompt's tokens, and numbers of tokens. signed: the
     numerators are differences, which may be negative even where none of these is, so that few of

@@ -27,7 +27,10 @@ def ratio(
     kind: Kind = "amount",
     scale: float | None = None,
 ) -> Estimate:
-    """kind: `jackknife.Kind`. scale: by how much one of the values may differ from the others where
+    """sum(numerators) / sum(denominators): the bootstrap-t for amounts and differences, BCa for
+    shares and where the bootstrap-t has no bound, the jackknife below FEW prompts or groups.
+
+    kind: `jackknife.Kind`. scale: by how much one of the values may differ from the others where
     all are equal.
 
     Limits None where there is one prompt or group, or two amounts, and where few amounts that
