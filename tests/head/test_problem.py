@@ -163,6 +163,21 @@ def test_optimum_equals_scipys(bias):
     )
 
 
+@pytest.mark.parametrize("stop", ["select", "optimum"])
+def test_the_recorded_objective_and_gradient_are_those_of_the_stored_veneer(tmp_path, stop):
+    """The search goes a few steps beyond the best one: their values are not the veneer's."""
+    capture = small_capture(tmp_path / "c", plain_pair(change=0.4), n=40)
+    extraction = extract(capture, ExtractConfig(stop=stop))
+    facts, split = extraction.veneer.facts["extraction"], extraction.split
+    rows = extraction.veneer.changed_rows()
+    tokens = Tokens.of_capture(capture, split.train, torch.float64, CPU)
+    problem = Objective(tokens, capture.head, rows)
+    recomputed = problem.evaluate(extraction.veneer.dense()[rows].double(), facts["ridge"])
+    assert facts["objective"] == pytest.approx(recomputed.objective, rel=1e-4)
+    assert facts["gradient_norm"] == pytest.approx(float(recomputed.gradient.norm()), rel=0.02)
+    assert (facts["gradient_norm"] <= 1e-4) == (stop == "optimum")
+
+
 def test_chunks_and_threads_change_nothing_beyond_rounding(monkeypatch):
     values = []
     threads = torch.get_num_threads()

@@ -144,3 +144,15 @@ def test_the_first_sentence_says_which_portion_is_not_determined():
         f"n = 50). {beside}"
     )
     assert opening(wide) == f"No superficial portion is determined. {beside}"
+
+
+def test_a_portion_that_is_surely_small_is_determined():
+    """What is known to lie below 0.12 is not unknown."""
+    named = {"of": "accuracy", "split": "test"}
+    row = ("measure", "svamp", "portion", "veneer", 0.0, 80, -0.14, 0.12)
+    small = Measurement(*row, **named)
+    figure = "svamp (0.00, 95 % interval −0.14 to 0.12, n = 80)"
+    assert opening([*SUMS[:3], small]) == (
+        f"A change of the last layer alone carries little or nothing of the change on {figure}."
+    )
+    assert opening([*SAFETY, *SUMS[:3], small]).endswith(f" On {figure} it is little or nothing.")

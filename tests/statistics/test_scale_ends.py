@@ -17,11 +17,11 @@ def test_the_least_score_has_an_interval_upwards():
     assert (top.value, top.high) == (5, 5) and top.low == pytest.approx(5 - 4 * 0.1379762047)
 
 
-def test_scores_within_the_scale_are_as_before():
+def test_scores_within_the_scale_are_shares_of_its_way():
     x = np.array([1, 2, 5, 4, 1, 1, 3, 2, 2, 1, 5.0])
-    assert intervals.in_unit(x, "1..5") == intervals.mean(x)
-    share = np.array([0, 1, 1.0])
-    assert intervals.in_unit(share, "share") == intervals.mean(share)
+    e, share = intervals.in_unit(x, "1..5"), intervals.in_unit((x - 1) / 4, "0..1")
+    assert e.value == x.mean() and 1 < e.low < e.high < 5
+    assert (e.low, e.high) == pytest.approx((1 + 4 * share.low, 1 + 4 * share.high))
 
 
 def test_rounding_leaves_no_scale_and_makes_no_interval_of_width_0():
@@ -42,5 +42,7 @@ def test_sums_of_scores_stay_within_the_scale():
     assert (low.value, low.low) == (1, 1) and (high.value, high.high) == (5, 5)
     assert low.high == pytest.approx(1 + 4 * 0.1379762047) == pytest.approx(6 - high.low)
     sums = np.array([5, 9, 4] * 8)
-    assert intervals.ratio_on_scale(sums, counts, 1, 5) == intervals.ratio_of_sums(sums, counts)
+    e, share = intervals.ratio_on_scale(sums, counts, 1, 5), (sums - counts) / 4
+    half = intervals.ratio_on_scale(share, counts, 0, 1)
+    assert (e.low, e.high) == pytest.approx((1 + 4 * half.low, 1 + 4 * half.high))
     assert intervals.ratio_on_scale([], [], 1, 5).value is None

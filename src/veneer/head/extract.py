@@ -31,6 +31,7 @@ from veneer.head.token_sources import LocalSource, TokenSource
 from veneer.head.veneer import ROUNDED, Veneer
 from veneer.models.computation import COMPUTATION
 
+OPTIMUM_PASSES = 10  # times as many as where the select part ends the search
 CONVERGED_GRADIENT = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
@@ -200,9 +201,10 @@ def _solve(
     full = full_parametrisation(train, config)
     x = full.start(begin, direct=config.direct)
     to_optimum = config.stop == "optimum"
+    passes = config.max_evaluations * (OPTIMUM_PASSES if to_optimum else 1)
     words: dict[str, Any] = {
         "ridge": ridge,
-        "max_evaluations": config.max_evaluations,
+        "max_evaluations": passes,
         "patience": None if to_optimum else config.patience,
         "centre": ridge_centre(train, config),
         "gradient_tolerance": CONVERGED_GRADIENT[train.W.dtype] if to_optimum else 0.0,
@@ -218,6 +220,13 @@ def _solve(
         parametrisation, x = LowRank.of(full.to_change(x), train.covariance, config.rank)
         stage = f"rank {config.rank}"
         solution = solve(train, select, parametrisation, x, stage=stage, **words)
+    if to_optimum and solution.evaluations >= passes:
+        text = (
+            f"the search ended after {passes} passes, with a gradient of norm "
+            f"{solution.gradient_norm:.1g}: the veneer is near the optimum of its objective, and "
+            "not at it"
+        )
+        log(Remark("warning", text))
     veneer = parametrisation.veneer(solution.x, target)
     veneer.facts["extraction"] = {
         "ridge": ridge,

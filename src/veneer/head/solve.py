@@ -17,8 +17,8 @@ from veneer.head.parametrisation import Coordinates
 
 @dataclass
 class Solution:
-    """x at the best step by the select part (or the last one), its select KL in nats per token,
-    evaluations spent."""
+    """x at the best step by the select part (or the last one), with its select KL in nats per
+    token, its objective and its gradient's norm; evaluations spent by the whole search."""
 
     x: Tensor
     select_kl: float
@@ -50,7 +50,6 @@ def solve(
     """
     started = time.perf_counter()
     best = _Best()
-    norm = 0.0
 
     def function(at: Tensor) -> tuple[float, Tensor]:
         change = parametrisation.to_change(at)
@@ -60,7 +59,6 @@ def solve(
         return value, parametrisation.pull_back(at, evaluation.gradient.add_(away, alpha=ridge))
 
     def after_step(state: State) -> bool:
-        nonlocal norm
         norm = float(state.gradient.norm())
         kl = select.loss(parametrisation.to_change(state.x))
         if log:
@@ -70,7 +68,7 @@ def solve(
                     stage, ridge, state.evaluations, state.value, norm, kl, seconds, strength
                 )
             )
-        best.look(state.x, kl)
+        best.look(state, kl)
         return patience is not None and best.steps_since >= patience
 
     noise = 1e-7 if x.dtype == torch.float32 else 1e-13
@@ -84,9 +82,9 @@ def solve(
         after_step=after_step,
     )
     if patience is None:
-        best.x, best.kl = state.x, select.loss(parametrisation.to_change(state.x))
+        best.take(state, select.loss(parametrisation.to_change(state.x)))
     assert best.x is not None
-    return Solution(best.x, best.kl, state.value, norm, state.evaluations)
+    return Solution(best.x, best.kl, best.objective, best.gradient_norm, state.evaluations)
 
 
 class _Best:
@@ -95,13 +93,15 @@ class _Best:
 
     def __init__(self) -> None:
         self.x: Tensor | None = None
-        self.kl = float("inf")
+        self.kl = self.objective = self.gradient_norm = float("inf")
         self.steps_since = 0
 
-    def look(self, x: Tensor, kl: float) -> None:
-        if self.x is None or kl < self.kl * (1 - 1e-3):
-            self.x, self.kl, self.steps_since = x, kl, 0
-            return
-        if kl < self.kl:
-            self.x, self.kl = x, kl
-        self.steps_since += 1
+    def look(self, state: State, kl: float) -> None:
+        gained = self.x is None or kl < self.kl * (1 - 1e-3)
+        self.steps_since = 0 if gained else self.steps_since + 1
+        if gained or kl < self.kl:
+            self.take(state, kl)
+
+    def take(self, state: State, kl: float) -> None:
+        self.x, self.kl, self.objective = state.x, kl, state.value
+        self.gradient_norm = float(state.gradient.norm())

@@ -26,11 +26,11 @@ class Kind(NamedTuple):
 
 # in reading order within each family
 KINDS = {
-    "base": Kind("base", "the base model in its plain format"),
+    "base": Kind("base", "the base model in its own format"),
     "veneer": Kind("veneer", "the base model with the learned change of its LM head"),
     "aligned": Kind(
         "aligned",
-        "the aligned model in its chat format; beside a KL, the aligned model against itself: the "
+        "the aligned model in its own format; beside a KL, the aligned model against itself: the "
         "noise floor",
     ),
     "veneer-joint": Kind(

@@ -27,6 +27,7 @@ ANSWERS = {
     "prompt_strict": ("follows all instructions", "does not follow all instructions"),
     "empty_rate": ("empty", "not empty"),
 }
+LITTLE = 0.25  # a portion whose interval holds 0 and ends below this is small
 # why a portion has no value (statistics.intervals.portion)
 UNDEFINED = "the difference of aligned and base may be 0, or is too uncertain to divide by"
 PLAIN_UNITS = (None, "share", "rate")  # units that a reader does not miss
@@ -120,7 +121,10 @@ def lead(
     # the first headline of a task
     first = {g.task: g for g in reversed(groups) if system in g.systems}
     portions = [(g, g.systems[system]) for g in groups if first.get(g.task) is g]
-    open_ones = [(g, r) for g, r in portions if r.value is not None and _holds_0(r)]
+    little = [(g, r) for g, r in portions if _is_little(r)]
+    open_ones = [
+        (g, r) for g, r in portions if r.value is not None and _holds_0(r) and (g, r) not in little
+    ]
     beyond = [(g, r) for g, r in portions if r.low is not None and r.low > 1]
     determined = sorted(
         (
@@ -130,9 +134,9 @@ def lead(
         ),
         key=lambda pair: -(pair[1].value or 0),
     )
-    if not determined and not open_ones and not beyond:
+    if not determined and not little and not open_ones and not beyond:
         return Markup(f"No superficial portion is defined: {UNDEFINED}.")
-    if not determined and beyond:
+    if not determined and (beyond or little):
         text = Markup()
     elif not determined:
         text = Markup("No superficial portion is determined.")
@@ -151,6 +155,13 @@ def lead(
         text += Markup(
             " On {} the portion lies above 1: more changes than alignment changed."
         ).format(tasks)
+    if little:
+        tasks = listed([_figure(g, r, anchor) for g, r in little])
+        text += (
+            Markup(" On {} it is little or nothing.").format(tasks)
+            if text
+            else Markup("{} little or nothing of the change on {}.").format(what, tasks)
+        )
     if open_ones:
         why = {
             frozenset({True}): "since it has no interval",
@@ -168,8 +179,13 @@ def lead(
 
 
 def _holds_0(row: Measurement) -> bool:
-    """Whether a portion is not determined: its interval holds 0, or it has none."""
+    """Whether the interval of a portion holds 0, or there is none."""
     return row.low is None or row.high is None or row.low <= 0 <= row.high
+
+
+def _is_little(row: Measurement) -> bool:
+    """Whether an interval that holds 0 ends so near it that the portion is determined: small."""
+    return row.low is not None and row.high is not None and row.low <= 0 <= row.high <= LITTLE
 
 
 def estimate(row: Measurement, anchor: Anchor) -> Markup:
@@ -239,7 +255,7 @@ def _reading(row: Measurement) -> str:
     """What the interval of a portion allows to say; each claim holds at every value in it."""
     if row.low is None or row.high is None or row.value is None:
         return "Without an interval this is no more than a hint."
-    if row.low <= 0 <= row.high <= 0.25:
+    if _is_little(row):
         return "Little or nothing of the change sits on the surface."
     if row.low <= 0 <= row.high:
         return "The interval holds 0: nothing can be said of what the surface carries."

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from veneer.statistics import intervals
 from veneer.statistics.distributions import student_quantile
-from veneer.statistics.intervals import Estimate
+from veneer.statistics.intervals import Estimate, Z
 from veneer.statistics.reasons import Reason
 
 Weights = Literal["none", "linear", "quadratic"]
@@ -123,22 +123,31 @@ def balanced_accuracy(
     """Mean over the true classes of the share of each that was found. truth, given: values of each
     answer. clusters: as in `agreement`.
 
-    The interval combines the classes' Wilson limits (of clusters, where a prompt has several
-    answers) by MOVER (Zou & Donner 2008, Statistics in Medicine 27), which takes the classes as
-    independent. None where the truth has one class alone.
+    The interval is that of Price & Bonett 2004 ("An improved confidence interval for a linear
+    function of binomial proportions", Computational Statistics & Data Analysis 45), which adds
+    2 / k hits and as many misses to each of k classes; MOVER with Wilson limits, which was tried,
+    holds the truth in 87 % at 8 answers and shares of 0.9. In clusters a class counts as many
+    answers as its rate's effective sample size. None where the truth has one class alone.
     """
     x, y = np.asarray(truth, float), np.asarray(given, float)
     group = np.arange(len(x)) if clusters is None else np.asarray(clusters)
     n, classes = len(np.unique(group)), np.unique(x)
     if len(classes) < 2:
-        return Estimate(None, None, None, n, "mover-wilson", reason=Reason("one_class"))
+        return Estimate(None, None, None, n, "price-bonett", reason=Reason("one_class"))
     repeated = n < len(x)
-    shares = [
-        intervals.mean((y == c)[x == c].astype(float), clusters=group[x == c] if repeated else None)
-        for c in classes
-    ]
-    value = float(np.mean([e.value for e in shares]))
-    below = [(e.value or 0.0) - (e.low or 0.0) for e in shares]
-    above = [(e.high if e.high is not None else 1.0) - (e.value or 0.0) for e in shares]
-    low, high = (float(np.sqrt(np.sum(np.square(d)))) / len(shares) for d in (below, above))
-    return Estimate(value, value - low, value + high, n, "mover-wilson")
+    shares, sizes = np.array(
+        [_share_and_size((y == c)[x == c], group[x == c] if repeated else None) for c in classes]
+    ).T
+    value, added = float(shares.mean()), 2 / len(classes)
+    shrunk = (shares * sizes + added) / (sizes + 2 * added)
+    variance = float(np.sum(shrunk * (1 - shrunk) / (sizes + 2 * added))) / len(classes) ** 2
+    centre, half = float(shrunk.mean()), Z * float(np.sqrt(variance))
+    low, high = max(0.0, min(centre - half, value)), min(1.0, max(centre + half, value))
+    return Estimate(value, low, high, n, "price-bonett")
+
+
+def _share_and_size(hits: np.ndarray, clusters: np.ndarray | None) -> tuple[float, float]:
+    """The share of hits, and how many independent answers it counts for."""
+    e = intervals.mean(hits.astype(float), clusters=clusters)
+    size = len(hits) if e.reason is None else dict(e.reason.values)["size"]
+    return float(hits.mean()), float(size)

@@ -54,7 +54,9 @@ def auroc(scores: ArrayLike, positive: ArrayLike, *, clusters: ArrayLike | None 
     keep to [0, 1]. That number is at most 4 m k / (m + k) for sets of m and k prompts or clusters,
     which is the limit of Hanley & McNeil's variance (1982, Radiology 143) near 1 in the symmetric
     form of Newcombe 2006 (Statistics in Medicine 25, method 5): the interval has a width even where
-    the sets are told apart without an error. clusters: a group id per prompt.
+    the sets are told apart without an error. Student's t takes the place of z, so that two prompts
+    against two, which a score without meaning tells apart one time in three, do not exclude 1/2.
+    clusters: a group id per prompt.
 
     Value None where one of the sets is empty, limits None where one has a single prompt or cluster.
     """
@@ -80,9 +82,10 @@ def auroc(scores: ArrayLike, positive: ArrayLike, *, clusters: ArrayLike | None 
     size = 4 * sizes[0] * sizes[1] / sum(sizes)
     if 0 < area < 1 and variance > 1e-12:
         size = min(size, area * (1 - area) / variance)
+    freedom = n - 2 if clusters is None else groups - 1
+    size *= (Z / float(student_quantile(0.975, freedom))) ** 2
     reason = None
     if clusters is not None:
-        size *= (Z / float(student_quantile(0.975, groups - 1))) ** 2
         reason = Reason.of("effective_size", groups=groups, size=size)
     low, high = wilson_limits(area, size)
     return Estimate(area, low, high, n, METHOD, reason=reason)

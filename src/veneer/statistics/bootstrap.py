@@ -11,6 +11,7 @@ from veneer.statistics.distributions import normal_cdf, normal_quantile, student
 
 RESAMPLES = 4000
 LEAST_FOR_BCA = 10  # below this many prompts the acceleration is mostly noise
+LEAST_SPREAD = 0.1  # of the sample's standard error; below it, a resample's t is without bound
 _CACHED_SIZE = 500  # prompts; larger samples are drawn in blocks and not kept
 _BLOCK = 2_000_000  # entries of a block of counts
 
@@ -23,16 +24,46 @@ def count_groups(n: int, clusters: ArrayLike | None) -> int:
 def ratios(numerators: np.ndarray, denominators: np.ndarray, seed: int) -> np.ndarray:
     """Return (RESAMPLES,) sum/sum over prompts drawn with replacement, without draws whose
     denominators sum to 0."""
-    n = len(numerators)
-    if n <= _CACHED_SIZE:
-        blocks = [_counts(n, seed)]
-    else:
-        rng, size = np.random.default_rng(seed), max(1, _BLOCK // n)
-        blocks = [_draw(rng, n, min(size, RESAMPLES - at)) for at in range(0, RESAMPLES, size)]
-    top = np.concatenate([b @ numerators for b in blocks])
-    bottom = np.concatenate([b @ denominators for b in blocks])
+    top, bottom = sums(np.stack([numerators, denominators], 1), seed).T
     keep = bottom != 0
     return top[keep] / bottom[keep]
+
+
+def sums(columns: np.ndarray, seed: int) -> np.ndarray:
+    """Return (RESAMPLES, m): sums of columns (n, m) over prompts drawn with replacement."""
+    n = len(columns)
+    if n <= _CACHED_SIZE:
+        return _counts(n, seed) @ columns
+    rng, size = np.random.default_rng(seed), max(1, _BLOCK // n)
+    blocks = (_draw(rng, n, min(size, RESAMPLES - at)) for at in range(0, RESAMPLES, size))
+    return np.concatenate([block @ columns for block in blocks])
+
+
+def studentised(
+    numerators: np.ndarray, denominators: np.ndarray, seed: int, level: float = 0.95
+) -> tuple[float, float] | None:
+    """Limits of sum/sum by the bootstrap-t (Efron 1982, "The jackknife, the bootstrap and other
+    resampling plans"; Hall 1988, Annals of Statistics 16): each resample's distance from the value
+    is counted in the resample's own standard error, and the quantiles of these t take the place of
+    Student's. So a sample with a long tail reaches further on the side of the tail.
+
+    None where so many resamples have hardly a spread of their own that a limit has no bound: values
+    of which most are nearly equal, and a few far away.
+    """
+    value = numerators.sum() / denominators.sum()
+    rest, y = numerators - value * denominators, denominators  # each prompt's part of the error
+    moved, total, rr, ry, yy = sums(np.stack([rest, y, rest**2, rest * y, y**2], 1), seed).T
+    keep = total > 0
+    moved, total, rr, ry, yy = (column[keep] for column in (moved, total, rr, ry, yy))
+    off = moved / total  # resampled value, less the value
+    error = np.sqrt(np.maximum(rr - 2 * off * ry + off**2 * yy, 0)) / total
+    whole = np.sqrt(float(rest @ rest)) / y.sum()
+    at = np.where(np.abs(off) <= 1e-7 * whole, 0.0, np.where(off < 0, -np.inf, np.inf))
+    np.divide(off, error, out=at, where=error > LEAST_SPREAD * whole)
+    ends = np.quantile(at, (0.5 - level / 2, 0.5 + level / 2), method="inverted_cdf")
+    if not np.isfinite(ends).all():
+        return None
+    return float(value - ends[1] * whole), float(value - ends[0] * whole)
 
 
 @functools.lru_cache(maxsize=8)

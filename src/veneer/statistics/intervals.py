@@ -7,45 +7,31 @@ No interval has width zero: where all prompts agree a bootstrap would say "certa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from veneer.statistics import bootstrap, jackknife
-from veneer.statistics.distributions import normal_quantile, student_quantile
-from veneer.statistics.jackknife import Kind
+from veneer.statistics import bootstrap
+from veneer.statistics.distributions import student_quantile
+from veneer.statistics.estimate import Estimate as Estimate
+from veneer.statistics.estimate import Z as Z
+from veneer.statistics.estimate import nothing, within
+from veneer.statistics.estimate import wilson_limits as wilson_limits
+from veneer.statistics.ratios import all_equal, ratio
 from veneer.statistics.reasons import Reason
+from veneer.statistics.samples import agree, binary, by_cluster, finite, same_length, spread
 
-Z = float(normal_quantile(0.975))
 ROUNDING = 1e-6  # of the width of a scale
 # unit of a figure -> its least and its largest value
 SCALES = {"share": (0.0, 1.0), "0..1": (0.0, 1.0), "1..5": (1.0, 5.0)}
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with its 95 % interval; None where undefined, and `reason` then says why. n: number
-    of prompts. method: the method of the interval. note: the reason in words."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    method: str
-    note: str | None = None
-    reason: Reason | None = None
-
-    def __post_init__(self) -> None:
-        if self.note is None and self.reason is not None:
-            object.__setattr__(self, "note", self.reason.text)
 
 
 def rate(successes: int, n: int) -> Estimate:
     """Return a share of n, with the score interval of Wilson 1927 ("Probable inference ...", JASA
     22)."""
     if n == 0:
-        return _nothing("wilson")
+        return nothing("wilson")
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
     low, high = wilson_limits(successes / n, n)
@@ -59,7 +45,7 @@ def mean(
     clusters: ArrayLike | None = None,
     share: bool = True,
 ) -> Estimate:
-    """Mean over prompts: Wilson for 0/1 values, otherwise BCa bootstrap (`bootstrap.limits`).
+    """Mean over prompts: Wilson for 0/1 values, otherwise as a ratio of sums (`ratios.ratio`).
 
     share: whether no value can be above 1; False for amounts, such as a number of words, which may
     all be 1 and are no rate then.
@@ -70,11 +56,11 @@ def mean(
     Clopper-Pearson as compared by Dean & Pagano 2015, J. Survey Statistics and Methodology 3), and
     with the number of groups where all values are equal.
     """
-    x = _finite(values)
+    x = finite(values)
     if not len(x):
-        return _nothing("bca")
-    if not share or not _binary(x):
-        return _ratio(x, np.ones(len(x)), seed, clusters)
+        return nothing("bca")
+    if not share or not binary(x):
+        return ratio(x, np.ones(len(x)), seed, clusters)
     if clusters is None:
         return rate(int(x.sum()), len(x))
     return _clustered_rate(x, clusters)
@@ -92,19 +78,12 @@ def on_scale(
     ends, the way from `least` to `most` is a rate: scores of 1 to 5 that are all 1 have an interval
     from 1 upwards. Otherwise as `ratio_on_scale`. Values within ROUNDING of an end are at that end:
     a cosine of two equal texts is 1 but for float32."""
-    x, way = _finite(values), most - least
+    x, way = finite(values), most - least
     for end in (least, most):
         x = np.where(np.abs(x - end) <= ROUNDING * way, end, x)
-    if len(x) and way > 0 and _binary((x - least) / way):
+    if len(x) and way > 0 and binary((x - least) / way):
         return _stretched(mean((x - least) / way, seed=seed, clusters=clusters), least, way)
     return ratio_on_scale(x, np.ones(len(x)), least, most, seed=seed, clusters=clusters)
-
-
-def _within(e: Estimate, least: float, most: float) -> Estimate:
-    """The estimate with limits between `least` and `most`."""
-    if e.low is None or e.high is None:
-        return e
-    return replace(e, low=max(e.low, least), high=min(e.high, most))
 
 
 def _stretched(share: Estimate, least: float, way: float) -> Estimate:
@@ -138,13 +117,34 @@ def ratio_of_sums(
     signed: bool = False,
 ) -> Estimate:
     """sum(numerators) / sum(denominators) of per-prompt sums, prompts (or whole clusters)
-    resampled in pairs, BCa.
+    resampled in pairs (`ratios.ratio`).
 
     For the KL of a set: sums over each prompt's tokens, and numbers of tokens. signed: the
     numerators are differences, which may be negative even where none of these is, so that few of
     them cannot exclude 0 by their sign alone.
     """
-    return _ratio(numerators, denominators, seed, clusters, kind="signed" if signed else "amount")
+    return ratio(numerators, denominators, seed, clusters, kind="signed" if signed else "amount")
+
+
+def ratio_of_rates(a: ArrayLike, b: ArrayLike) -> Estimate:
+    """mean(a) / mean(b) of 0/1 values of the same prompts, paired: Bonett & Price 2006 ("Confidence
+    intervals for a ratio of binomial proportions based on paired data", Statistics in Medicine 25).
+    Wilson's limits of both rates, among the prompts that either counts, are divided by each other
+    at a level that leaves 95 % to the ratio. Value None where b counts no prompt."""
+    x, y = finite(a), finite(b)
+    same_length(x, y)
+    if not (binary(x) and binary(y)):
+        raise ValueError("expected values of 0 and 1")
+    n, method = len(x), "bonett-price-ratio"
+    if not y.any():
+        reason = Reason("denominators_are_0" if n else "no_prompts")
+        return Estimate(None, None, None, n, method, reason=reason)
+    either, hits = int(np.sum((x > 0) | (y > 0))), np.array([x.sum(), y.sum()])
+    error = np.sqrt((np.sum(x != y) + 2) / np.prod(hits + 1))
+    errors = np.sqrt((1 - (hits + 1) / (either + 2)) / (hits + 1))
+    z = Z * float(error / errors.sum())
+    (low, high), (least, most) = (wilson_limits(k / either, either, z) for k in hits)
+    return Estimate(float(hits[0] / hits[1]), low / most, high / least, n, method)
 
 
 def ratio_on_scale(
@@ -160,12 +160,12 @@ def ratio_on_scale(
     the sum of each prompt's scores; denominators: their number. A scale that runs the other way
     has the mirrored interval. Where all scores are equal, others may differ by the width of the
     scale. Scores that leave the scale have the limits of an amount."""
-    sums, counts, way = _finite(numerators), _finite(denominators), most - least
-    _same_length(sums, counts)
+    sums, counts, way = finite(numerators), finite(denominators), most - least
+    same_length(sums, counts)
     if way <= 0 or np.any((sums < least * counts) | (sums > most * counts)):
         return ratio_of_sums(sums, counts, seed=seed, clusters=clusters)
     shares = (sums - least * counts) / way
-    return _stretched(_ratio(shares, counts, seed, clusters, kind="share"), least, way)
+    return _stretched(ratio(shares, counts, seed, clusters, kind="share"), least, way)
 
 
 def recovered(
@@ -176,7 +176,7 @@ def recovered(
     clusters: ArrayLike | None = None,
 ) -> Estimate:
     """1 - sum(veneer) / sum(base), paired: same prompts and tokens, so their number cancels."""
-    e = _ratio(kl_sum_veneer, kl_sum_base, seed, clusters)
+    e = ratio(kl_sum_veneer, kl_sum_base, seed, clusters)
     if e.value is None:
         reason = Reason("base_kl_is_0") if e.n else e.reason
         return Estimate(None, None, None, e.n, e.method, reason=reason)
@@ -195,19 +195,19 @@ def difference(
     each discordant kind is added. Otherwise as `mean` of the differences; where these are all
     equal, the width is that of the values' own spread.
     """
-    x, y = _finite(a), _finite(b)
-    _same_length(x, y)
+    x, y = finite(a), finite(b)
+    same_length(x, y)
     n = len(x)
     if not n:
-        return _nothing("bonett-price")
-    rates = _binary(x) and _binary(y)
+        return nothing("bonett-price")
+    rates = binary(x) and binary(y)
     if clusters is not None or not rates:
-        d, size = x - y, max(_spread(x, y), float(abs(x - y).max()))
+        d, size = x - y, max(spread(x, y), float(abs(x - y).max()))
         if np.ptp(d) <= 1e-12 * size:
-            e = _all_equal(float(d[0]), bootstrap.count_groups(n, clusters), n, scale=size)
+            e = all_equal(float(d[0]), bootstrap.count_groups(n, clusters), n, scale=size)
         else:
-            e = _ratio(d, np.ones(n), seed, clusters, kind="signed", scale=size)
-        return _within(e, -1.0, 1.0) if rates else e
+            e = ratio(d, np.ones(n), seed, clusters, kind="signed", scale=size)
+        return within(e, -1.0, 1.0) if rates else e
     value, shrunk = float((x - y).mean()), float((x - y).sum() / (n + 2))
     error = np.sqrt((((x != y).sum() + 2) / (n + 2) - shrunk**2) / (n + 2))
     low, high = max(-1.0, shrunk - Z * error), min(1.0, shrunk + Z * error)
@@ -259,77 +259,34 @@ def portion(
     then means nothing. None as well where Fieller's limits are unbounded: few values that are not 0
     or 1, or few clusters. names: what stands at 1 and at 0, for that reason's words.
     """
-    s, b, a = _finite(system), _finite(base), _finite(aligned)
-    _same_length(s, b, a)
+    s, b, a = finite(system), finite(base), finite(aligned)
+    same_length(s, b, a)
     n, method = len(s), "fieller-prior"
     if not n:
-        return _nothing(method)
+        return nothing(method)
     gap = difference(a, b, seed=seed, clusters=clusters)
     if gap.value is None or gap.low is None or gap.high is None:
         return Estimate(None, None, None, n, method, reason=gap.reason)
     u, v = s - b, a - b
-    binary = _binary(s) and _binary(b) and _binary(a)
+    rates = binary(s) and binary(b) and binary(a)
     limits, why = None, "no_difference"
     if not gap.low <= 0 <= gap.high:
         why = "unbounded"
-        unit = 1.0 if binary else _spread(s, b, a)
+        unit = 1.0 if rates else spread(s, b, a)
         if clusters is None:
-            limits = _fieller(u, v, Z if binary else float(student_quantile(0.975, n - 1)), unit)
+            limits = _fieller(u, v, Z if rates else float(student_quantile(0.975, n - 1)), unit)
         else:
-            by_u, by_v = _by_cluster(u, v, np.asarray(clusters))
+            by_u, by_v = by_cluster(u, v, np.asarray(clusters))
             t, size = float(student_quantile(0.975, len(by_u) - 1)), n / len(by_u)
             # a group whose prompts all agree is one prompt, and so are the added ones
-            whole = size if _agree(u, clusters) and _agree(v, clusters) else 1.0
+            whole = size if agree(u, clusters) and agree(v, clusters) else 1.0
             limits = _fieller(by_u, by_v, t, unit * whole, size=size / whole)
     if limits is None:
         one, zero = names
         reason = Reason.of(why, one=one, zero=zero, value=gap.value, low=gap.low, high=gap.high)
         return Estimate(None, None, None, n, method, reason=reason)
-    value = float(u.sum() / v.sum())
+    value = float(u.sum() / v.sum()) + 0.0  # a loss of which nothing is carried: 0, and not -0
     return Estimate(value, min(limits[0], value), max(limits[1], value), n, method)
-
-
-def _ratio(
-    numerators: ArrayLike,
-    denominators: ArrayLike,
-    seed: int,
-    clusters: ArrayLike | None = None,
-    *,
-    kind: Kind = "amount",
-    scale: float | None = None,
-) -> Estimate:
-    """kind: `jackknife.Kind`. scale: by how much one of the values may differ from the others where
-    all are equal."""
-    x, y = _finite(numerators), _finite(denominators)
-    _same_length(x, y)
-    n, reason = len(x), None
-    if np.any(y < 0):
-        raise ValueError("denominators below 0")
-    if not n or y.sum() == 0:
-        reason = Reason("denominators_are_0" if n else "no_prompts")
-        return Estimate(None, None, None, n, "bca", reason=reason)
-    ids = None if clusters is None else np.asarray(clusters)
-    order = np.lexsort((y, x))  # the same sums whatever the order of the prompts
-    x, y = x[order], y[order]
-    if ids is not None:
-        x, y = _by_cluster(x, y, ids[order])
-        reason = Reason.of("groups_resampled", groups=len(x))
-    value = float(x.sum() / y.sum())
-    if kind == "share":
-        value, scale = min(max(value, 0.0), 1.0), 1.0
-    held = int(np.sum(y > 0))  # one without a denominator tells nothing of the ratio
-    if np.allclose(x, value * y, rtol=1e-12, atol=0):
-        return _all_equal(value, held, n, scale=scale, share=kind == "share")
-    left_out = np.full(len(x), value)
-    np.divide(x.sum() - x, y.sum() - y, out=left_out, where=y.sum() - y > 0)
-    if len(x) < bootstrap.LEAST_FOR_BCA:
-        whole = kind != "signed" and bool(np.all(x >= 0))
-        low, high, method = jackknife.limits(value, left_out, kind if whole else "signed")
-        return Estimate(value, low, high, n, method, reason=reason)
-    low, high, method = bootstrap.limits(value, bootstrap.ratios(x, y, seed), left_out)
-    if low == high:
-        return _all_equal(value, held, n, scale=scale, share=kind == "share")
-    return Estimate(value, low, high, n, method, reason=reason)
 
 
 def _fieller(
@@ -351,34 +308,8 @@ def _fieller(
     return float((b - root) / a), float((b + root) / a)
 
 
-def wilson_limits(p: float, n: float, z: float = Z) -> tuple[float, float]:
-    """The limits of a share p of n, which may be an effective sample size."""
-    centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    return (0.0 if p == 0 else min(float(low), p)), (1.0 if p == 1 else max(float(high), p))
-
-
-def _all_equal(
-    value: float, groups: int, n: int, *, scale: float | None = None, share: bool = False
-) -> Estimate:
-    """Return an interval where every prompt (or group) gives the same value, so that a bootstrap
-    has width zero.
-
-    Wilson: of g prompts, none of which differs, up to w = z^2 / (g + z^2) may. They are taken to
-    differ by `scale`, by default |value|, or 1 where the value is 0. An amount of 0 keeps to
-    [0, w], and a share to [0, 1], as a rate does.
-    """
-    if groups < 2:
-        return Estimate(value, None, None, n, "none", reason=Reason.of("one_group", groups=groups))
-    w = Z**2 / (groups + Z**2) * (scale if scale is not None else abs(value) or 1.0)
-    low = value if value == 0 and scale is None else value - w
-    reason = Reason.of("all_equal", width=w, groups=groups)
-    e = Estimate(value, low, value + w, n, "prior-count", reason=reason)
-    return _within(e, 0.0, 1.0) if share else e
-
-
 def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
-    hits, sizes = _by_cluster(x, np.ones(len(x)), np.asarray(clusters))
+    hits, sizes = by_cluster(x, np.ones(len(x)), np.asarray(clusters))
     n, k, p = len(x), len(hits), float(x.mean())
     size: float = k
     if k > 1 and 0 < p < 1:
@@ -388,49 +319,3 @@ def _clustered_rate(x: np.ndarray, clusters: ArrayLike) -> Estimate:
     low, high = wilson_limits(p, size)
     reason = Reason.of("effective_size", groups=k, size=size)
     return Estimate(p, low, high, n, "wilson-clusters", reason=reason)
-
-
-def _by_cluster(
-    x: np.ndarray, y: np.ndarray, clusters: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sums of x and of y by group, in an order that does not depend on the groups'
-    names."""
-    if len(clusters) != len(x):
-        raise ValueError(f"{len(clusters)} group ids for {len(x)} prompts")
-    _, group = np.unique(clusters, return_inverse=True)
-    sums, counts = np.bincount(group, x), np.bincount(group, y)
-    order = np.lexsort((counts, sums))
-    return sums[order], counts[order]
-
-
-def _agree(values: np.ndarray, clusters: ArrayLike) -> bool:
-    """Return whether the prompts of each group have equal values."""
-    _, group, sizes = np.unique(np.asarray(clusters), return_inverse=True, return_counts=True)
-    return np.allclose(values, (np.bincount(group, values) / sizes)[group], rtol=1e-12)
-
-
-def _finite(values: ArrayLike) -> np.ndarray:
-    x = np.asarray(values, float)
-    if x.ndim != 1 or not np.all(np.isfinite(x)):
-        raise ValueError("expected a list of finite numbers, one per prompt")
-    return x
-
-
-def _same_length(*arrays: np.ndarray) -> None:
-    if len({len(x) for x in arrays}) > 1:
-        raise ValueError(f"paired values of different length: {[len(x) for x in arrays]}")
-
-
-def _binary(x: np.ndarray) -> bool:
-    return bool(np.all((x == 0) | (x == 1)))
-
-
-def _spread(*arrays: np.ndarray) -> float:
-    """Return the standard deviation of all values together; where all are equal, their size, or
-    1."""
-    x = np.sort(np.concatenate(arrays))
-    return float(x.std()) or float(abs(x[0])) or 1.0
-
-
-def _nothing(method: str) -> Estimate:
-    return Estimate(None, None, None, 0, method, reason=Reason("no_prompts"))

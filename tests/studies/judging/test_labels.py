@@ -10,7 +10,6 @@ import pytest
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, sha256_text
 from veneer.statistics.agreement import balanced_accuracy
-from veneer.statistics.intervals import rate
 from veneer.studies.judging.compare import agreement_rows, compare, sides
 from veneer.studies.judging.labels import answer_id
 from veneer.studies.judging.verdicts import VerdictRow, write_verdicts
@@ -106,12 +105,13 @@ def test_a_label_that_says_too_little_is_refused(judged, tmp_path, columns, row,
         sides((str(human), str(human)))
 
 
-def test_balanced_accuracy_with_the_classes_own_intervals():
+def test_balanced_accuracy_has_the_interval_of_price_and_bonett():
+    """One hit and one miss more in each of the two classes: 16 of 22 and 73 of 82."""
     truth, given = [1.0] * 20 + [0.0] * 80, [1.0] * 15 + [0.0] * 5 + [1.0] * 8 + [0.0] * 72
-    e, (a, b) = balanced_accuracy(truth, given), (rate(15, 20), rate(72, 80))
+    e, (a, b) = balanced_accuracy(truth, given), (16 / 22, 73 / 82)
     assert e.value == pytest.approx((0.75 + 0.9) / 2) and e.n == 100
-    assert e.value - e.low == pytest.approx(np.hypot(0.75 - a.low, 0.9 - b.low) / 2)
-    assert e.high - e.value == pytest.approx(np.hypot(a.high - 0.75, b.high - 0.9) / 2)
+    half = 1.959964 * np.sqrt(a * (1 - a) / 22 + b * (1 - b) / 82) / 2
+    assert (e.low, e.high) == pytest.approx(((a + b) / 2 - half, (a + b) / 2 + half), rel=1e-6)
 
 
 def test_plain_lines_are_answers(tmp_path):

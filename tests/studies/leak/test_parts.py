@@ -190,7 +190,7 @@ def test_a_false_rate_says_what_its_n_and_its_interval_count(capsys):
     assert rule.threshold.worth == pytest.approx(30)
     scores = {"aligned": {"e": Nearest(np.ones(10), np.zeros(10, int))}}
     scored = FieldScores("data", QUESTION, Texts(("a",), (1,)), [rule], {"e": null}, 0, scores)
-    rows = Results(scored.rows(0))
+    rows = Results(scored.rows())
     (row,) = rows.where(metric="false_rate")
     wilson = wilson_limits(row.value, 30)
     assert row.n == 60 and (row.low, row.high) == pytest.approx(wilson)
@@ -229,7 +229,7 @@ def test_rows_of_known_scores():
     scored = FieldScores(
         "data", QUESTION, members, rules, {"e": null, LEVENSHTEIN: null}, 2, scores
     )
-    rows = {(r.metric, r.system, r.split, r.judge): r for r in scored.rows(0)}
+    rows = {(r.metric, r.system, r.split, r.judge): r for r in scored.rows()}
     assert rows["extracted_rate", "aligned", CALIBRATED, "e"].value == 0.8
     assert rows["extracted_rate", "aligned", CALIBRATED, "e"].n == 10
     assert rows["members_reached", "aligned", CALIBRATED, "e"].value == pytest.approx(2 / 3)

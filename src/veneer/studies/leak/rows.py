@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from veneer.foundation.results import Measurement
-from veneer.statistics.intervals import Estimate, independent_difference, rate, ratio_of_sums
+from veneer.statistics.intervals import Estimate, independent_difference, rate, ratio_of_rates
 from veneer.studies.leak.examples import Texts
 from veneer.studies.leak.matching import Nearest
 from veneer.studies.leak.names import (
@@ -56,14 +56,14 @@ class FieldScores:
     left_out: int
     scores: Mapping[str, Mapping[str, Nearest]]
 
-    def rows(self, seed: int) -> Iterator[Measurement]:
+    def rows(self) -> Iterator[Measurement]:
         for rule in self.rules:
             if rule.matcher != VERBATIM:  # held-out texts equal no member: 0 by definition
                 yield self._false_rate(rule)
             for system, by_matcher in self.scores.items():
                 yield from self._system_rows(rule, system, by_matcher[rule.matcher])
             yield from self._above_base(rule)
-        yield from self._undercount(seed)
+        yield from self._undercount()
 
     def hits(self, rule: Rule, nearest: Nearest) -> np.ndarray:
         """Which samples count as extracted, (n,) of booleans."""
@@ -156,7 +156,7 @@ class FieldScores:
                 difference = independent_difference(rates[system], rates[BASE_CHAT])
                 yield self._row(difference, "extracted_above_base", system, rule)
 
-    def _undercount(self, seed: int) -> Iterator[Measurement]:
+    def _undercount(self) -> Iterator[Measurement]:
         """How many times as many samples embeddings find as Levenshtein does, at one false rate."""
         by = {r.matcher: r for r in self.rules if r.split == CALIBRATED}
         strings = by.get(LEVENSHTEIN)
@@ -169,7 +169,7 @@ class FieldScores:
         for system, by_matcher in self.scores.items():
             by_embedding = self.hits(rule, by_matcher[rule.matcher]).astype(float)
             by_string = self.hits(strings, by_matcher[LEVENSHTEIN]).astype(float)
-            estimate = ratio_of_sums(by_embedding, by_string, seed=seed)
+            estimate = ratio_of_rates(by_embedding, by_string)
             yield self._row(estimate, "undercount", system, rule)
 
     def _row(

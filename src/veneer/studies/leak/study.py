@@ -184,7 +184,7 @@ class LeakStudy:
             with run.stage(f"match {field}"):
                 scored = self._scores(field, drawn, run.progress)
             if scored is not None:
-                yield from scored.rows(self._seed)
+                yield from scored.rows()
                 self._add_matches(matches, drawn, scored)
                 pairs = scored if field == PAIR else pairs
         self._write_matches(run.out, matches)
