@@ -302,7 +302,7 @@ def test_a_day_stands_still_only_where_the_template_writes_it():
     assert dated(form, "2025-01-01", tok) is form  # what was chosen stays
     assert dated(form, "2025-01-01", tokenizer_with()) == ChatFormat()
     assert dated(PlainFormat(), "2025-01-01", tok) == PlainFormat()
-    with pytest.raises(InputError, match="'29 Feb'; expected a date such as"):
+    with pytest.raises(InputError, match="'29 Feb'; expected one such as"):
         ChatFormat(day="29 Feb")
 
 

@@ -23,17 +23,12 @@ few = settings(max_examples=60, deadline=None)
 
 
 def holds_value(e: intervals.Estimate) -> bool:
-    if e.reason is not None and e.reason.code == "no_bound":
-        return (e.low, e.high) == (None, None)
     return e.low is not None and e.low <= e.value <= e.high and e.low < e.high
 
 
 def close(a: intervals.Estimate, b: intervals.Estimate, scale: float = 1.0) -> None:
     for x, y in ((a.value, b.value), (a.low, b.low), (a.high, b.high)):
-        if x is None or y is None:
-            assert x is y
-        else:
-            assert x * scale == pytest.approx(y, rel=1e-9, abs=1e-9)
+        assert x * scale == pytest.approx(y, rel=1e-9, abs=1e-9)
 
 
 # Rates
@@ -375,8 +370,8 @@ def test_few_prompts_by_hand():
     assert (signed.low, signed.high) == pytest.approx((7 / 4 - half, 7 / 4 + half))
 
 
-def test_three_and_four_prompts_cover():
-    for n in (3, 4):
+def test_two_to_four_prompts_cover():
+    for n in (2, 3, 4):
         kl, share = simulate.kl_coverage(n, 400)
         assert kl > 0.87 and share > 0.87, "a percentile bootstrap covers 48 to 85 %"
 

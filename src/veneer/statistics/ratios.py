@@ -14,8 +14,7 @@ from veneer.statistics.samples import by_cluster, finite, same_length
 
 # prompts or groups below which limits are the jackknife's: chosen by coverage (docs/statistics.md)
 FEW: dict[Kind, int] = {"share": 15, "amount": 15, "signed": 8}
-BOUNDED = 3  # prompts or groups that an upper limit of an amount needs
-NO_BOUND = 100  # times an amount: an upper limit beyond says nothing
+NO_BOUND = 100  # times an amount: where an upper limit ends, because more says nothing
 
 
 def ratio(
@@ -33,9 +32,9 @@ def ratio(
     kind: `jackknife.Kind`. scale: by how much one of the values may differ from the others where
     all are equal.
 
-    Limits None where there is one prompt or group, or two amounts, and where few amounts that
-    differ much leave the ratio without an upper bound: the interval of two KL, one a hundred times
-    the other, would end at 1e9 nats.
+    Limits None where there is one prompt or group. Few amounts that differ much leave the ratio
+    without an upper bound (the interval of two KL, one a hundred times the other, would end at 1e9
+    nats): the limit is NO_BOUND times the ratio then, and the reason says so.
     """
     x, y = finite(numerators), finite(denominators)
     same_length(x, y)
@@ -62,9 +61,8 @@ def ratio(
     low, high, method = _limits(x, y, value, kind, seed)
     if low == high:
         return all_equal(value, held, n, scale=scale, share=kind == "share")
-    if kind == "amount" and (held < BOUNDED or high > NO_BOUND * value):
-        reason = Reason.of("no_bound", groups=held)
-        return Estimate(value, None, None, n, method, reason=reason)
+    if kind == "amount" and high > NO_BOUND * value:
+        high, reason = NO_BOUND * value, Reason.of("no_bound", groups=held, times=NO_BOUND)
     return Estimate(value, low, high, n, method, reason=reason)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 TEXTS = {
     "no_prompts": "no prompts",
     "one_group": "one prompt or group has no interval",
-    "no_bound": "{groups} prompts or groups that differ so much leave no upper bound",
+    "no_bound": "{groups} prompts or groups that differ so much leave no upper bound; the upper "
+    "limit is {times} times the value",
     "one_set_is_empty": "one of the two sets of prompts is empty",
     "base_kl_is_0": "base's KL is 0: there is nothing to recover",
     "denominators_are_0": "all denominators are 0",

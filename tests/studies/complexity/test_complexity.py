@@ -51,8 +51,7 @@ def test_rows_are_those_of_the_files(folder):
         (published,) = rows.where(metric="published_bits", system=row.system)
         assert published.value == 16 * 1386 * 112  # every weight of the head at 16 bits
         (recovered,) = rows.where(study="complexity", metric="kl_recovered", system=row.system)
-        assert recovered.value > 0.5
-        assert recovered.n == 2 and "no upper bound" in recovered.note  # of the KL that is left
+        assert recovered.value > 0.5 and recovered.low < recovered.value < recovered.high
         assert rows.where(metric="refusal_rate", task="lab-harmless", system=row.system)
         (formed,) = rows.where(metric="well_formed", task="lab-requests", system=row.system)
         assert formed.n == 6

@@ -87,8 +87,9 @@ def test_distances_have_floor_positions_and_the_baked_heads_teacher(whole):
         )
     }
     assert list(kl) == ["base", "shifted-1", "shifted-1@4", "baked", "veneer"]
-    assert kl["shifted-1"].value < 0.7 * kl["base"].value
-    assert all((r.low, r.high) == (None, None) and r.n == 2 for r in kl.values()), "two prompts"
+    assert kl["shifted-1"].value < 0.7 * kl["base"].value and all(
+        r.low <= r.value <= r.high for r in kl.values()
+    )
     (floor,) = results.where(
         study="transfer", task="joint", metric="kl", system="aligned", split="noise"
     )
