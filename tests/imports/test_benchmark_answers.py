@@ -88,6 +88,88 @@ def test_answers_of_benchmarks(tmp_path):
     ]
 
 
+def test_an_artifact_of_jailbreakbench(tmp_path):
+    """As JailbreakBench/artifacts stores them: a goal without a jailbreak has no prompt."""
+    rows = [
+        {
+            "index": 0,
+            "goal": "G",
+            "behavior": "B",
+            "category": "C",
+            "prompt": None,
+            "response": None,
+        },
+        {
+            "index": 6,
+            "goal": "H",
+            "behavior": "B",
+            "category": "C",
+            "prompt": "As a ...",
+            "response": "No.",
+        },
+    ]
+    whole = {"parameters": {"method": "PAIR", "model": "llama-2"}, "jailbreaks": rows}
+    replies = read_stored(put(tmp_path, "llama.json", json.dumps(whole, indent=4)))
+    assert replies.format == "jailbreakbench" and texts(replies) == [("6", 0, "No.")]
+    assert replies.responses[0].system == "llama-2"
+    assert [p.plain for p in replies.prompts] == ["As a ..."]
+    assert dict(replies.dropped) == {"the attack found no prompt": 1}
+    rows[1]["prompt"] = None
+    with pytest.raises(InputError, match='jailbreak 2 has null as "prompt"'):
+        read_stored(put(tmp_path, "llama.json", json.dumps(whole)))
+
+
+def test_outputs_of_wildbench(tmp_path):
+    row = {
+        "session_id": "s1",
+        "chat_history": ["u", "a", "v"],
+        "model_input": "n/a",
+        "output": ["w", "x"],
+        "generator": "g",
+        "configs": {"engine": "vllm"},
+    }
+    replies = read_stored(put(tmp_path, "g.json", json.dumps([row], indent=2)))
+    assert replies.format == "wildbench" and texts(replies) == [("s1", 0, "w"), ("s1", 1, "x")]
+    assert [(m["role"], m["content"]) for m in replies.prompts[0].messages] == [
+        ("user", "u"),
+        ("assistant", "a"),
+        ("user", "v"),
+    ]
+    with pytest.raises(InputError, match="a chat of 2 texts; expected an odd number"):
+        read_stored(put(tmp_path, "g.json", json.dumps([{**row, "chat_history": ["u", "a"]}])))
+
+
+def test_outputs_of_alpaca_eval_may_be_samples(tmp_path):
+    """As WildBench's program writes them for AlpacaEval."""
+    row = {"instruction": "A", "output": ["a", "b"], "generator": "g", "dataset": "d"}
+    replies = read_stored(put(tmp_path, "outputs.json", json.dumps([row])))
+    assert texts(replies) == [("0", 0, "a"), ("0", 1, "b")]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "read"),
+    [
+        ({"forbidden_prompt": "F"}, ["F"]),
+        ({"forbidden_prompt": "F", "jailbroken_prompt": "J"}, ["J"]),
+        (
+            {
+                "forbidden_prompt": "F",
+                "jailbroken_prompt": [
+                    {"role": "system", "content": "S"},
+                    {"role": "user", "content": "J"},
+                ],
+            },
+            ["S", "J"],
+        ),
+    ],
+)
+def test_answers_of_strongreject_belong_to_what_the_model_read(prompts, read, tmp_path):
+    row = {"category": "c", "source": "s", **prompts, "response": "a", "score": 0.5}
+    replies = read_stored(put(tmp_path, "responses.json", row))
+    assert texts(replies) == [("0", 0, "a")]
+    assert [m["content"] for m in replies.prompts[0].messages] == read
+
+
 @pytest.mark.parametrize(
     ("row", "id", "text", "turns"),
     [

@@ -250,7 +250,7 @@ def test_scores_of_given_texts_are_no_answers_of_helm(tmp_path, more):
         ({"instruction": "Q", "output_1": "A", "output_2": "B"}, "comparison of two systems"),
         ({"prompt": "Q", "chosen": "A", "rejected": "B"}, "is a set of preferences"),
         ({"prompt": "Q", "completion": "B", "label": False}, "marks an unwanted answer"),
-        ({"forbidden_prompt": "Q", "response": "A"}, "rename the key that holds the prompt"),
+        ({"query": "Q", "response": "A"}, "rename the key that holds the prompt"),
     ],
 )
 def test_files_that_hold_no_systems_answers_name_the_one_to_give(tmp_path, row, why):

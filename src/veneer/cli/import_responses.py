@@ -27,6 +27,8 @@ Kind = Literal[
     "alpaca-eval",
     "model-answers",
     "harmbench",
+    "jailbreakbench",
+    "wildbench",
     "garak",
     "promptfoo",
     "helm",

@@ -1,5 +1,5 @@
-"""Answers as benchmarks store them: AlpacaEval's outputs, MT-bench's and Arena-Hard's model
-answers, HarmBench's completions."""
+"""Answers as benchmarks store them: AlpacaEval's and WildBench's outputs, MT-bench's and
+Arena-Hard's model answers, HarmBench's completions, JailbreakBench's artifacts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from veneer.imports.rows import an_object, get, objects
 
 ALPACA = 'an AlpacaEval output: {"instruction": text, "output": text, "generator": name}'
 TURNS = 'a model answer: {"question_id", "model_id", "choices": [{"turns": [text]}]}'
+WILD = (
+    'a WildBench output: {"session_id": text, "chat_history": [texts of user and assistant in '
+    'turn], "output": [texts], "generator": name}'
+)
+JAILBREAKS = (
+    'an artifact of JailbreakBench: {"parameters": {"model": name}, "jailbreaks": [{"index": '
+    'number, "prompt": text, "response": text}, ...]}'
+)
 HARM = (
     'HarmBench completions: {"behaviour id": [{"test_case": text, "generation": text}, ...], ...}'
 )
@@ -32,12 +40,58 @@ def read_alpaca_eval(path: Path, rules: Rules | None = None) -> Imported:
             )
         id = ids.setdefault(text, str(len(ids)))
         imported.put_prompt(id, ({"role": "user", "content": text},), where)
-        given = row.get("generator")
-        name = given if isinstance(given, str) and given else path.stem
-        sample = samples.get((name, id), 0)
-        samples[name, id] = sample + 1
-        _put(imported, id, sample, name, row, "output", where, ALPACA)
+        name = _generator(row, path)
+        for output in _outputs(row):
+            sample = samples.get((name, id), 0)
+            samples[name, id] = sample + 1
+            _put(imported, id, sample, name, {"output": output}, "output", where, ALPACA)
     return _with_rows(imported, len(ids), ALPACA)
+
+
+def read_wildbench(path: Path, rules: Rules | None = None) -> Imported:
+    """Read WildBench's outputs. The prompt is the chat so far, whose texts are by turns the user's
+    and the assistant's; its id is the session's; outputs are samples. Raises InputError for a chat
+    that does not end with the user."""
+    imported = Imported(str(path), "wildbench", rules or Rules())
+    rows = 0
+    for where, row in objects(path, WILD):
+        rows += 1
+        id, chat = (
+            get(row, "session_id", str, where, WILD),
+            get(row, "chat_history", list, where, WILD),
+        )
+        if len(chat) % 2 == 0 or not all(isinstance(text, str) for text in chat):
+            raise InputError(
+                f"{where} has a chat of {len(chat)} texts; expected an odd number, of which the "
+                f"first and the last are the user's: {WILD}"
+            )
+        roles = ("user", "assistant")
+        turns = tuple({"role": roles[i % 2], "content": text} for i, text in enumerate(chat))
+        imported.put_prompt(id, turns, where)
+        for sample, output in enumerate(_outputs(row)):
+            name = _generator(row, path)
+            _put(imported, id, sample, name, {"output": output}, "output", where, WILD)
+    return _with_rows(imported, rows, WILD)
+
+
+def read_jailbreakbench(path: Path, rules: Rules | None = None) -> Imported:
+    """Read an artifact of JailbreakBench: the prompts that an attack found, with the model's
+    answers. A goal for which it found none has neither; it is dropped and counted."""
+    imported = Imported(str(path), "jailbreakbench", rules or Rules())
+    rows = 0
+    for place, whole in objects(path, JAILBREAKS):
+        model = get(whole, "parameters", dict, place, JAILBREAKS).get("model")
+        for number, row in enumerate(get(whole, "jailbreaks", list, place, JAILBREAKS), 1):
+            rows, where = rows + 1, f"{place}, jailbreak {number}"
+            id = str(get(an_object(row, where, JAILBREAKS), "index", int, where, JAILBREAKS))
+            if row.get("prompt") is None and row.get("response") is None:
+                imported.dropped["the attack found no prompt"] += 1
+                continue
+            prompt = get(row, "prompt", str, where, JAILBREAKS)
+            imported.put_prompt(id, ({"role": "user", "content": prompt},), where)
+            name = model if isinstance(model, str) and model else path.stem
+            _put(imported, id, 0, name, row, "response", where, JAILBREAKS)
+    return _with_rows(imported, rows, JAILBREAKS)
 
 
 def read_model_answers(path: Path, rules: Rules | None = None) -> Imported:
@@ -93,6 +147,17 @@ def read_harmbench(path: Path, rules: Rules | None = None) -> Imported:
                 samples[id] = sample + 1
                 _put(imported, id, sample, path.stem, row, "generation", place, HARM)
     return _with_rows(imported, rows, HARM)
+
+
+def _generator(row: dict[str, Any], path: Path) -> str:
+    given = row.get("generator")
+    return given if isinstance(given, str) and given else path.stem
+
+
+def _outputs(row: dict[str, Any]) -> list[Any]:
+    """Return the answers of a row, which may be one text or a list of samples."""
+    output = row.get("output")
+    return output if isinstance(output, list) else [output]
 
 
 def _put(

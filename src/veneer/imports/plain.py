@@ -29,6 +29,9 @@ EXPECTED = (
 )
 # under which key an answer stands; a row has one of them
 ANSWERS = ("text", "response", "completion", "output", "generation", "generated_text")
+# under which key the prompt stands, first the one that was read: StrongREJECT's forbidden prompts
+# are wrapped in jailbreaks
+PROMPTS = ("jailbroken_prompt", "prompt", "forbidden_prompt")
 CHATS = ("messages", "conversations", "conversation")
 # under which keys the reason stands why an answer ended: OpenAI's, Anthropic's, Ollama's
 ENDS = ("finish_reason", "stop_reason", "done_reason")
@@ -101,7 +104,8 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None, 
                 f"expected {EXPECTED}"
             )
         answers = [_message(reply[0], where)]
-    key = "prompt" if row.get("prompt") is not None or chat is None else chat
+    stored = next((k for k in PROMPTS if row.get(k) is not None), None)
+    key = stored or chat or "prompt"
     return answers, _prompt(row, key, where), reasoning_of(row)
 
 

@@ -10,7 +10,13 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.content import check_regular, ending, opened
 from veneer.imports.batches import read_batch
-from veneer.imports.benchmarks import read_alpaca_eval, read_harmbench, read_model_answers
+from veneer.imports.benchmarks import (
+    read_alpaca_eval,
+    read_harmbench,
+    read_jailbreakbench,
+    read_model_answers,
+    read_wildbench,
+)
 from veneer.imports.garak import ENTRIES, read_garak
 from veneer.imports.helm import read_helm
 from veneer.imports.imported import Imported, Rules
@@ -33,6 +39,8 @@ READERS: dict[str, Reader] = {
     "alpaca-eval": read_alpaca_eval,
     "model-answers": read_model_answers,
     "harmbench": read_harmbench,
+    "jailbreakbench": read_jailbreakbench,
+    "wildbench": read_wildbench,
     "garak": read_garak,
     "promptfoo": read_promptfoo,
     "helm": read_helm,
@@ -140,6 +148,10 @@ def guess(path: Path) -> str:
         return "batch"
     if {"question_id", "choices"} <= keys:
         return "model-answers"
+    if {"parameters", "jailbreaks"} <= keys:
+        return "jailbreakbench"
+    if {"session_id", "chat_history", "output"} <= keys:
+        return "wildbench"
     if {"instruction", "output"} <= keys:
         return "alpaca-eval"
     if keys & {"responses", *ANSWERS, *CHATS}:
