@@ -407,6 +407,9 @@ def test_load_prompts(data, tmp_path):
         match="neither a file nor a task; give a file, hf://OWNER/NAME, or one of advbench",
     ):
         load_prompts("svemp")
+    for typed in ("How do I bake bread?", "How do I bake bread? " * 30):
+        with pytest.raises(InputError, match=r"^'How do I .* into a file with one prompt per line"):
+            load_prompts(typed)
     with pytest.raises(InputError, match="--limit 0"):
         load_prompts("svamp", data=data, limit=0)
 

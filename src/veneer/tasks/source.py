@@ -38,8 +38,13 @@ def load_prompts(
         return get_task(source, data).clustered(split)[:limit]
     if _is_own_task(source):
         prompts = get_task(source, data).clustered(split)[:limit]
-    elif source.startswith("hf://") or Path(source).exists():
+    elif source.startswith("hf://") or _exists(source):
         prompts = read_prompts(source, base_template=base_template, column=column, limit=limit)
+    elif len(source.split()) > 2:
+        raise InputError(
+            f"{source[:60]!r} is neither a file nor a task; where it is a prompt, write it into a "
+            "file with one prompt per line (prompts.txt), and give that file"
+        )
     else:
         raise InputError(
             f"{source} is neither a file nor a task; give a file, hf://OWNER/NAME, or one "
@@ -61,6 +66,13 @@ def refuse_unread(settings: Any, *sources: str) -> None:
         refuse_unused(settings, "without a task", "split")
     if all(t or o for t, o in zip(tasks, own, strict=True)):
         refuse_unused(settings, "with a task", "column")
+
+
+def _exists(source: str) -> bool:
+    try:
+        return Path(source).exists()
+    except OSError:  # a text that is too long for a name
+        return False
 
 
 def _is_own_task(source: str) -> bool:
