@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -260,3 +261,9 @@ def test_rows_of_two_models_are_two_systems(tmp_path):
 def test_a_file_beside_the_answers_names_them(tmp_path, row, advice):
     with pytest.raises(InputError, match=advice):
         read_stored(put(tmp_path, "x.jsonl", row))
+
+
+def test_a_compressed_file_names_its_system_without_its_endings(tmp_path):
+    path = tmp_path / "llama.v2.JSONL.gz"
+    path.write_bytes(gzip.compress(json.dumps({"prompt": "u", "text": "a"}).encode()))
+    assert read_stored(path).responses[0].system == "llama.v2"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.imports.choices import of_parts, put_choice
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
@@ -31,7 +32,7 @@ def read_batch(path: Path, rules: Rules | None = None) -> Imported:
             imported.dropped["error: the request failed"] += 1
             continue
         model = body.get("model")
-        name = model if isinstance(model, str) and model else path.stem
+        name = model if isinstance(model, str) and model else stem(path)
         for sample, (choice, finish) in enumerate(_choices(body, where)):
             put_choice(imported, id, sample, name, choice, finish, where)
     if not rows:

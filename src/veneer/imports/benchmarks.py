@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
 
@@ -89,7 +90,7 @@ def read_jailbreakbench(path: Path, rules: Rules | None = None) -> Imported:
                 continue
             prompt = get(row, "prompt", str, where, JAILBREAKS)
             imported.put_prompt(id, ({"role": "user", "content": prompt},), where)
-            name = model if isinstance(model, str) and model else path.stem
+            name = model if isinstance(model, str) and model else stem(path)
             _put(imported, id, 0, name, row, "response", where, JAILBREAKS)
     return _with_rows(imported, rows, JAILBREAKS)
 
@@ -106,7 +107,7 @@ def read_model_answers(path: Path, rules: Rules | None = None) -> Imported:
     for where, row in objects(path, TURNS):
         rows += 1
         id, model = str(get(row, "question_id", (str, int), where, TURNS)), row.get("model_id")
-        name = model if isinstance(model, str) and model else path.stem
+        name = model if isinstance(model, str) and model else stem(path)
         for sample, choice in enumerate(get(row, "choices", list, where, TURNS)):
             turns = get(an_object(choice, where, TURNS), "turns", list, where, TURNS)
             if len(turns) != 1:
@@ -145,13 +146,13 @@ def read_harmbench(path: Path, rules: Rules | None = None) -> Imported:
                 imported.put_prompt(id, ({"role": "user", "content": text},), place)
                 sample = samples.get(id, 0)
                 samples[id] = sample + 1
-                _put(imported, id, sample, path.stem, row, "generation", place, HARM)
+                _put(imported, id, sample, stem(path), row, "generation", place, HARM)
     return _with_rows(imported, rows, HARM)
 
 
 def _generator(row: dict[str, Any], path: Path) -> str:
     given = row.get("generator")
-    return given if isinstance(given, str) and given else path.stem
+    return given if isinstance(given, str) and given else stem(path)
 
 
 def _outputs(row: dict[str, Any]) -> list[Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import get, objects
@@ -27,7 +28,7 @@ def read_garak(path: Path, rules: Rules | None = None) -> Imported:
     """
     imported = Imported(str(path), "garak", rules or Rules(), numbered=True)
     attempts: dict[str, tuple[str, dict[str, Any]]] = {}
-    name = path.stem
+    name = stem(path)
     for where, row in objects(path, EXPECTED):
         name = next((n for k in NAMES if isinstance(n := row.get(k), str) and n), name)
         if row.get("entry_type") == "attempt":

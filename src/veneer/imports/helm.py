@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
@@ -90,4 +91,4 @@ def _prompt(request: dict[str, Any], where: str) -> Turns:
 def _model(spec: Any, path: Path) -> str:
     facts = spec if isinstance(spec, dict) else {}
     names = (facts.get(k) for k in ("model", "model_deployment"))
-    return next((n for n in names if isinstance(n, str) and n), path.stem)
+    return next((n for n in names if isinstance(n, str) and n), stem(path))

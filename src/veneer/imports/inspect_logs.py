@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
-from veneer.foundation.reading.content import read_bytes
+from veneer.foundation.reading.content import read_bytes, stem
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user
 from veneer.imports.choices import of_parts, put_choice
 from veneer.imports.imported import BROKEN, Imported, Rules
@@ -33,7 +33,7 @@ def read_inspect(path: Path, rules: Rules | None = None) -> Imported:
     imported = Imported(str(path), "inspect", rules or Rules())
     header, samples = _eval_zip(path) if zipfile.is_zipfile(path) else _json(path)
     facts = header.get("eval") if isinstance(header.get("eval"), dict) else {}
-    name = _text(facts, "model") or path.stem
+    name = _text(facts, "model") or stem(path)
     task = _text(facts, "task") or "prompts"
     imported.facts = {
         "model": _text(facts, "model"),

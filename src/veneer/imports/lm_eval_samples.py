@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import get, objects
@@ -24,7 +25,7 @@ def read_lm_eval(path: Path, rules: Rules | None = None) -> Imported:
     perplexity), whose log holds numbers and not answers, and for rows whose prompt cannot be read.
     """
     imported = Imported(str(path), "lm-eval", rules or Rules())
-    name = path.parent.name or path.stem
+    name = path.parent.name or stem(path)
     task = path.name.removeprefix("samples_").partition("_20")[0].partition(".jsonl")[0]
     seen: dict[str, tuple[str, list[Any]]] = {}
     for where, row in objects(path, EXPECTED):

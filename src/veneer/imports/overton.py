@@ -16,6 +16,7 @@ import numpy as np
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
+from veneer.foundation.reading.content import stem
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import get, objects
 from veneer.prompts.prompt import Prompt
@@ -96,7 +97,7 @@ def read_open(path: Path, rules: Rules | None = None) -> Imported:
     """Read an open model's answers. The prompts are the last "# Query:" block of the model's input,
     or all of it."""
     imported = Imported(str(path), "overton-open", rules or Rules())
-    name = path.parent.name or path.stem
+    name = path.parent.name or stem(path)
     rows = 0
     for where, row in objects(path, OPEN):
         prompt, id = get(row, "prompt", str, where, OPEN), str(rows)
@@ -124,7 +125,7 @@ def read_open(path: Path, rules: Rules | None = None) -> Imported:
 def read_api(path: Path, rules: Rules | None = None) -> Imported:
     """Read an API model's answers; the file holds no prompts (instances/data.jsonl does)."""
     imported = Imported(str(path), "overton-api", rules or Rules())
-    name = path.parent.name or path.stem
+    name = path.parent.name or stem(path)
     rows = 0
     for where, row in objects(path, API):
         if not get(row, "ok", bool, where, API):

@@ -10,6 +10,7 @@ from typing import Any
 from veneer.endpoint.message import Message, read_message, reasoning_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading import as_id
+from veneer.foundation.reading.content import stem
 from veneer.foundation.reading.turns import (
     Turns,
     chat_turns,
@@ -240,7 +241,7 @@ def _says_error(value: Any) -> bool:
 def _name(row: dict[str, Any], path: Path) -> str:
     """Return the name of the system that answered; beside a chat, "system" is its system text."""
     names = (row.get(k) for k in ("system", *MODELS) if k != "system" or _answer_keys(row))
-    return next((n for n in names if isinstance(n, str) and n), path.stem)
+    return next((n for n in names if isinstance(n, str) and n), stem(path))
 
 
 def _answer_keys(row: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.foundation.reading.turns import Turns, chat_turns, of_user, stored_chat
 from veneer.imports.imported import Imported, Rules
 from veneer.imports.rows import an_object, get, objects
@@ -48,7 +49,7 @@ def read_promptfoo(path: Path, rules: Rules | None = None) -> Imported:
                 f"{where} has an output that is no text but {type(output).__name__}; expected "
                 "answers as the model gave them: run promptfoo without a transform"
             )
-        name = _provider(row) or path.stem
+        name = _provider(row) or stem(path)
         column = row.get("promptIdx")
         first, place = columns.setdefault((name, id, str(row["prompt"])), (column, where))
         if first != column:

@@ -125,7 +125,16 @@ def read_bytes(path: Path, expected: str) -> bytes:
 def ending(path: Path) -> str:
     """Return the ending of a file's name in lower case, without that of its compression: ".csv" of
     "a.CSV.gz"."""
-    endings = [s.lower() for s in path.suffixes]
-    while endings and endings[-1] in (*(name for _, name, _ in COMPRESSIONS), ".bgz", ".lzma"):
-        endings.pop()
-    return endings[-1] if endings else ""
+    return _plain_name(path).suffix.lower()
+
+
+def stem(path: Path) -> str:
+    """Return a file's name without its ending and that of its compression: "a" of "a.CSV.gz"."""
+    return _plain_name(path).stem
+
+
+def _plain_name(path: Path) -> Path:
+    name, compressed = Path(path.name), (*(end for _, end, _ in COMPRESSIONS), ".bgz", ".lzma")
+    while name.suffix.lower() in compressed:
+        name = Path(name.stem)
+    return name

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.prompts.prompt import Prompt
 from veneer.studies.audit.names import HARMFUL, HARMLESS
 from veneer.tasks.source import load_prompts
@@ -41,7 +42,7 @@ def prompt_sets(
             raise InputError(f"--{role} {','.join(names)} names a source twice; name each once")
         shares = [limit // len(names) + (i < limit % len(names)) for i in range(len(names))]
         sets[role] = [
-            replace(p, id=f"{Path(name).stem}/{p.id}", task=role, cluster=_cluster(name, p))
+            replace(p, id=f"{stem(Path(name))}/{p.id}", task=role, cluster=_cluster(name, p))
             for name, share in zip(names, shares, strict=True)
             if share
             for p in load_prompts(name, data=data, split="test", limit=share)
@@ -55,4 +56,4 @@ def prompt_sets(
 
 def _cluster(source: str, prompt: Prompt) -> str | None:
     """The cluster of a prompt, whose name no other source can have."""
-    return None if prompt.cluster is None else f"{Path(source).stem}/{prompt.cluster}"
+    return None if prompt.cluster is None else f"{stem(Path(source))}/{prompt.cluster}"

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from veneer.foundation.errors import InputError
+from veneer.foundation.reading.content import stem
 from veneer.prompts.prompt import Prompt
 from veneer.systems.forced import TARGET, Beginning
 from veneer.tasks.apart import check_apart
@@ -101,11 +102,11 @@ def read_prompts_of(
     for source in harmless:
         prompts = load_prompts(source, data=data, split="test")
         safe = [p for p in prompts if p.reference.get("label") != "unsafe"]
-        name = Path(source).stem + ("-safe" if len(safe) < len(prompts) else "")
+        name = stem(Path(source)) + ("-safe" if len(safe) < len(prompts) else "")
         if name in controls:
             raise InputError(f"--harmless names {name} twice; name each source once")
         controls[name] = safe[:limit]
-    return DepthPrompts.of(requests, controls, target=target, task=Path(harmful).stem)
+    return DepthPrompts.of(requests, controls, target=target, task=stem(Path(harmful)))
 
 
 def _named(prompts: Sequence[Prompt], task: str) -> list[Prompt]:

@@ -57,6 +57,7 @@ class LeakCommand:
     def run(self) -> None:
         from veneer.embed import load_embedder
         from veneer.foundation.errors import InputError
+        from veneer.foundation.reading.content import stem
         from veneer.head.veneer import Veneer
         from veneer.studies.leak.examples import read_examples
         from veneer.studies.leak.study import leak
@@ -98,7 +99,7 @@ class LeakCommand:
                 self.out,
                 self.method,
                 embedder=load_embedder(self.embedder),
-                task=Path(members_source).stem,
+                task=stem(Path(members_source)),
                 settings=self._settings(),
                 progress=report_progress,
             )

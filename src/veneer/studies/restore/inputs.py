@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from veneer.capture import Capture
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_file
+from veneer.foundation.reading.content import stem
 from veneer.head.veneer import Veneer
 from veneer.imports.teacher import check_answers
 from veneer.models.formats import ChatFormat, Format, PlainFormat, check_arguments, dated
@@ -114,7 +115,7 @@ def harmless_tasks(names: Sequence[str], data: Path | None) -> tuple[Task, ...]:
         if name in TASKS or name.startswith("file:") or (path.is_file() and is_task_file(path)):
             tasks.append(get_task(name, data))
         elif path.is_file():
-            tasks.append(PromptFile(path, path.stem))
+            tasks.append(PromptFile(path, stem(path)))
         else:
             raise InputError(
                 f"{name} is neither a task nor a file; expected harmless prompts to learn "
