@@ -1,6 +1,8 @@
 """Errors that a user can mend. Each message gives in one sentence what was found, what was
 expected, and the mend."""
 
+import re
+
 
 class VeneerError(Exception):
     """Something failed while working (exit code 1)."""
@@ -31,3 +33,9 @@ class MissingExtra(InputError):
             f"{purpose} needs the package {package!r}, which is not installed; install it with: "
             f"pip install 'veneer[{extra}]'"
         )
+
+
+def first_sentence(error: BaseException) -> str:
+    """The first sentence of another library's error, on one line and without a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.split(r"[.!?]\s+(?=[A-Z])", lines[0].strip())[0].rstrip(".:")[:300]

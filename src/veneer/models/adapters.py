@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from veneer.foundation.errors import InputError, VeneerError
+from veneer.foundation.errors import InputError, VeneerError, first_sentence
 
 PROBE = 48  # tokens, evenly over the vocabulary; and the last ones, which are the added ones
 CLOSE = 1e-3  # share of the largest logit, in float32
@@ -130,7 +130,7 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
                 unread = [key for key in unread if not key.endswith(TRAINED_ROWS)]
     except Exception as error:  # damaged or foreign files make the library raise all kinds
         raise InputError(
-            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); give "
+            f"the adapter {folder} does not fit the base {base!r} ({first_sentence(error)}); give "
             f"{folder}@BASE with its own base"
         ) from None
     if unread:
@@ -147,7 +147,7 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
     except Exception as error:
         raise InputError(
             f"the adapter {folder} of the kind {written.get('peft_type')} does not run on a text "
-            f"alone ({_first(error)}); expected an adapter that can be merged, such as LoRA"
+            f"alone ({first_sentence(error)}); expected an adapter that can be merged, such as LoRA"
         ) from None
     _untie(inner)
     try:
@@ -155,8 +155,8 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
     except Exception as error:  # its kind depends on the input
         raise InputError(
             f"the adapter {folder} is of the kind {written.get('peft_type')}, which PEFT cannot "
-            f"merge into the weights ({_first(error)}); expected an adapter that can be merged, "
-            "such as LoRA"
+            f"merge into the weights ({first_sentence(error)}); expected an adapter that can be "
+            "merged, such as LoRA"
         ) from None
     _note_untied(whole)
     with torch.inference_mode():

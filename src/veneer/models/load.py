@@ -4,21 +4,17 @@ file, an address on the hub (hf://OWNER/NAME), or `lab:NAME`."""
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants
 from safetensors import SafetensorError
 from transformers import AutoConfig, GenerationConfig
 
 from veneer.foundation.dry_run import is_dry_run, note_model
-from veneer.foundation.errors import InputError, MissingExtra, VeneerError
+from veneer.foundation.errors import InputError, MissingExtra, VeneerError, first_sentence
 from veneer.foundation.files import ScratchFolder
-from veneer.foundation.write_failures import error_number, write_failure
 from veneer.hub import is_hub, local_place
 from veneer.models import packed_integers
 from veneer.models.adapters import check_kind, merged, resize_to
@@ -26,8 +22,9 @@ from veneer.models.auto_class import auto_class, check_causal
 from veneer.models.gguf.config import GGUFFile, check_biases_read, whole_config
 from veneer.models.gguf.cuts import cut_as_llama_cpp
 from veneer.models.language_model import LanguageModel, check_model
+from veneer.models.load_errors import FOREIGN_CODE, needs_code, why_not_loaded
 from veneer.models.places import check_place
-from veneer.models.quantised import plain_words, refusal, settle, stored
+from veneer.models.quantised import plain_words, settle, stored
 from veneer.models.split import DeviceSplit, quiet, room_on_disk
 from veneer.models.tokenizer import load_tokenizer
 from veneer.models.unread import check_all_read
@@ -35,11 +32,6 @@ from veneer.models.unweighted import opening, packed_words, unweighted, without_
 from veneer.models.vetting import vet_adapter, vet_files, vet_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-# in the library's errors
-FOREIGN_CODE = "contains custom code"
-UNJOINED = "automatic conversion of the weights"
 
 
 def resolve_device(device: str) -> torch.device:
@@ -109,8 +101,8 @@ def load_model(
         Path(name).exists()
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{name[:80]!r} cannot be read ({_first(error)}); expected the name of a model or "
-            "of its folder"
+            f"{name[:80]!r} cannot be read ({first_sentence(error)}); expected the name of a model "
+            "or of its folder"
         ) from None
     given, name = name, str(local_place(name, revision=revision)) if is_hub(name) else name
     where, split = resolve_device(device), DeviceSplit.parse(device)
@@ -187,8 +179,8 @@ def _check_hub(name: str, revision: str | None) -> Path | None:
         return None  # the library says what is missing
     except Exception as error:  # address, network, server, cache or access is at fault
         raise InputError(
-            f"{name} cannot be loaded ({_first(error)}); expected a hub id that this machine can "
-            "reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
+            f"{name} cannot be loaded ({first_sentence(error)}); expected a hub id that this "
+            "machine can reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
             "folder, a .gguf file, or lab:base and its kin"
         ) from None
     for file in (
@@ -255,49 +247,11 @@ def _from_pretrained(
         _name_outputs(model)
     except VeneerError:
         raise
-    except ImportError as error:
-        if method:
-            raise refusal(name, method, _first(error)) from None
-        raise InputError(
-            f"{name} needs a package that is not installed ({_first(error)}); install it and "
-            "try again"
-        ) from None
     # damaged or foreign files make the libraries raise all kinds, also bare Exception
     except Exception as error:
-        if error_number(error) in FULL:
-            place = room.path if room else constants.HF_HUB_CACHE
-            raise write_failure(error, place) or error from None
-        if isinstance(error, MemoryError) or re.search(
-            r"allocate memory|out of memory|start new thread", str(error)
-        ):
-            raise VeneerError(
-                f"memory ran out while {name} was loaded ({_first(error)}); free some, or use a "
-                "smaller model"
-            ) from None
-        if method:
-            raise refusal(name, method, _first(error)) from None
-        if FOREIGN_CODE in str(error):
-            raise _needs_code(name) from None
-        if UNJOINED in str(error):
-            raise InputError(
-                f"{name} lacks some of the tensors that are put together when it is loaded, such "
-                "as those of one expert (the report above names what they make); expected a whole "
-                "checkpoint: download or save it again"
-            ) from None
-        raise InputError(
-            f"{name} cannot be loaded ({_first(error)}); expected a causal language model: a hub "
-            "id that this machine can reach, a local folder with config.json, tokenizer and "
-            "*.safetensors, an adapter folder, a .gguf file, or lab:base and its kin"
-        ) from None
+        raise why_not_loaded(name, error, method, room.path if room else None) from None
     check_all_read(name, info, model, is_quantised=method is not None)
     return model, tokenizer
-
-
-def _needs_code(what: str) -> InputError:
-    return InputError(
-        f"{what} needs code from its own repository, which is not run without your word; read that "
-        "code, and give --trust-remote-code (trust_remote_code=True in Python)"
-    )
 
 
 def _name_outputs(model: Any) -> None:
@@ -317,14 +271,8 @@ def _on_no_device(config: dict[str, Any]) -> Any:
             return auto_class(made).from_config(made)
     except Exception as error:
         raise InputError(
-            f"no model can be made of this config.json ({_first(error)}); fetch it again"
+            f"no model can be made of this config.json ({first_sentence(error)}); fetch it again"
         ) from None
-
-
-def _first(error: BaseException) -> str:
-    """The first sentence of an error, on one line and without a full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.split(r"[.!?]\s+(?=[A-Z])", lines[0].strip())[0].rstrip(".:")[:300]
 
 
 def _gguf(path: Path, words: dict[str, Any]) -> tuple[Any, Any]:
@@ -376,10 +324,10 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
             tokenizer = load_tokenizer(str(folder), **remote)
         except Exception as error:
             if FOREIGN_CODE in str(error):
-                raise _needs_code(f"the tokenizer of the adapter {folder}") from None
+                raise needs_code(f"the tokenizer of the adapter {folder}") from None
             raise InputError(
-                f"the tokenizer of the adapter {folder} cannot be loaded ({_first(error)}); save "
-                "it again, or delete its files to use that of the base"
+                f"the tokenizer of the adapter {folder} cannot be loaded "
+                f"({first_sentence(error)}); save it again, or delete its files to use that of the base"
             ) from None
     vet_adapter(folder, written, model, tokenizer)
     if is_dry_run():
@@ -388,7 +336,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
         resize_to(model, folder, written, tokenizer)
     except SafetensorError as error:
         raise InputError(
-            f"the adapter {folder} does not fit the base {base!r} ({_first(error)}); save it again"
+            f"the adapter {folder} does not fit the base {base!r} ({first_sentence(error)}); save "
+            "it again"
         ) from None
     whole = merged(model, folder, written, base)
     whole.adapted = True

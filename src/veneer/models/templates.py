@@ -14,7 +14,7 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 
-from veneer.foundation.errors import InputError
+from veneer.foundation.errors import InputError, first_sentence
 from veneer.models.within import within
 
 SECONDS = 10.0  # limit of one rendering, which takes milliseconds
@@ -174,7 +174,8 @@ def _rendered(
                 "tokenizer with its template for plain chat"
             ) from None
         raise InputError(
-            f"the chat template refuses these messages ({_first(error)}); {_mend(tokenizer, error)}"
+            f"the chat template refuses these messages ({first_sentence(error)}); "
+            f"{_mend(tokenizer, error)}"
         ) from None
 
 
@@ -253,10 +254,6 @@ def _in_parts(messages: Sequence[Message]) -> list[dict[str, Any]]:
         {**m, "content": [part]} if part else dict(m)
         for m, part in zip(messages, parts, strict=True)
     ]
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _name(tokenizer: Any) -> str:
