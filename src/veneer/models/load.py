@@ -180,8 +180,8 @@ def _check_hub(name: str, revision: str | None) -> Path | None:
     except Exception as error:  # address, network, server, cache or access is at fault
         raise InputError(
             f"{name} cannot be loaded ({first_sentence(error)}); expected a hub id that this "
-            "machine can reach, a local folder with config.json, tokenizer and *.safetensors, an adapter "
-            "folder, a .gguf file, or lab:base and its kin"
+            "machine can reach, a local folder with config.json, tokenizer and *.safetensors, an "
+            "adapter folder, a .gguf file, or lab:base and its kin"
         ) from None
     for file in (
         "generation_config.json",
@@ -327,7 +327,8 @@ def _adapter(folder: Path, named_base: str | None, words: dict[str, Any]) -> tup
                 raise needs_code(f"the tokenizer of the adapter {folder}") from None
             raise InputError(
                 f"the tokenizer of the adapter {folder} cannot be loaded "
-                f"({first_sentence(error)}); save it again, or delete its files to use that of the base"
+                f"({first_sentence(error)}); save it again, or delete its files to use that "
+                "of the base"
             ) from None
     vet_adapter(folder, written, model, tokenizer)
     if is_dry_run():
