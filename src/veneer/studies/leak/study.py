@@ -46,7 +46,7 @@ from veneer.studies.leak.rows import FieldScores, Rule
 from veneer.studies.leak.sampler import Sampler
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.thresholds import PUBLISHED_COSINE, calibrated, fixed
-from veneer.studies.leak.turns import ASSISTANT, USER, Turns, need_template
+from veneer.studies.leak.turns import ASSISTANT, USER, Turns, need_template, same_tokens
 from veneer.studies.leak.words import likelihood_note
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
@@ -73,8 +73,9 @@ class LeakModels:
         for name, lm in (self.others or {}).items():
             systems.append(System(name, lm, chat, lm.stop_ids))
         if self.base is not None:
-            # base stops where the aligned model does
-            stops = tuple(sorted({*self.base.stop_ids, *self.aligned.stop_ids}))
+            # base stops where the aligned model does, as far as it has the same tokens
+            ends = same_tokens(self.aligned.tokenizer, self.base.tokenizer, self.aligned.stop_ids)
+            stops = tuple(sorted({*self.base.stop_ids, *ends}))
             systems.append(System(BASE_CHAT, self.base, chat, stops))
             if self.veneer is not None:
                 headed = System.of_model(self.base, self.veneer, format=chat, name=VENEER)
@@ -204,7 +205,7 @@ class LeakStudy:
         if kind in (USER, ASSISTANT):
             need_template(tokenizer, models.aligned.name)
         turns = Turns.of(tokenizer) if templated else None
-        return [Sampler(system, turns, kind) for system in models.systems()]
+        return [Sampler(system, turns, kind, (tokenizer,)) for system in models.systems()]
 
     def _draw(self, sampler: Sampler, run: Run) -> list[tuple[str, str]]:
         """Question and answer of every sample."""
