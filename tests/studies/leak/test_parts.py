@@ -15,6 +15,7 @@ from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.lab import lab_folder
+from veneer.models.formats import ChatFormat
 from veneer.statistics.intervals import independent_difference, rate, wilson_limits
 from veneer.studies.leak.command import show
 from veneer.studies.leak.examples import (
@@ -96,6 +97,15 @@ def test_turns_of_other_templates(with_template, template, opening, header, samp
     turns = Turns.of(tokenizer)
     assert (turns.opening, turns.header) == (opening, header)
     assert turns.split(sample, "user", special_tokens(tokenizer)) == ("Who?", "Me.")
+
+
+def test_turns_behind_a_system_text(with_template):
+    needs = "{% if messages[0].role != 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    tokenizer = with_template(needs + CHATML)
+    with pytest.raises(InputError, match="give a system text"):
+        Turns.of(tokenizer)
+    turns = Turns.of(tokenizer, ChatFormat("Be kind."))
+    assert turns.opening == "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n"
 
 
 def slow_distance(a: str, b: str, substitution: int) -> int:
