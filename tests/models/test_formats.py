@@ -183,7 +183,7 @@ def test_a_template_that_needs_a_system_text_or_takes_none_is_named():
     ask = "{% if messages[0].role SIGN 'system' %}{{ raise_exception('no') }}{% endif %}"
     rest = "{% for m in messages %}{{ m.role + ' ' + m.content }}{% endfor %}"
     needs, takes_none = (tokenizer_with(ask.replace("SIGN", sign) + rest) for sign in ("!=", "=="))
-    with pytest.raises(InputError, match=r"give a system text \(--system\), which it needs"):
+    with pytest.raises(InputError, match=r"give a system text .* which it needs"):
         ChatFormat().encode(needs, PROMPT)
     assert ChatFormat("Be kind.").encode(needs, PROMPT)
     assert ChatFormat("Be kind.").encode(needs, Prompt.from_text("short", "Hi"))

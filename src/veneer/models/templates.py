@@ -229,14 +229,14 @@ def _mend(
         return (
             "leave out the system text, which it does not take"
             if begins
-            else "give a system text (--system), which it needs"
+            else "give a system text (--system, or a message of the role system), which it needs"
         )
     return "expected roles and contents that it accepts"
 
 
-def with_system(messages: Sequence[Message]) -> list[Message]:
+def with_system(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """The conversation behind a system text, for a template that needs one."""
-    return [{"role": "system", "content": "Help."}, *messages]
+    return [{"role": "system", "content": "Help."}, *map(dict, messages)]
 
 
 def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | None) -> bool:
