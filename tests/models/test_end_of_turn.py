@@ -258,3 +258,16 @@ def test_what_cannot_be_rendered_has_no_end():
         "{{ messages[0]['content'] }}",
     ):
         assert end_of_turn(tokenizer_with(template)) is None
+
+
+def test_a_template_that_needs_a_system_text_has_its_end():
+    tok = tokenizer()
+    own, tok.chat_template = (
+        tok.chat_template,
+        "{% if messages[0].role != 'system' %}{{ raise_exception('no system text') }}{% endif %}"
+        + TEMPLATE,
+    )
+    try:
+        assert end_of_turn(tok) == tok.convert_tokens_to_ids("<|end|>")
+    finally:
+        tok.chat_template = own

@@ -179,6 +179,19 @@ def test_an_argument_without_which_a_template_fails_is_named():
         ChatFormat().encode(tokenizer_with("{{ messages[0].text.more }}"), PROMPT)
 
 
+def test_a_template_that_needs_a_system_text_or_takes_none_is_named():
+    ask = "{% if messages[0].role SIGN 'system' %}{{ raise_exception('no') }}{% endif %}"
+    rest = "{% for m in messages %}{{ m.role + ' ' + m.content }}{% endfor %}"
+    needs, takes_none = (tokenizer_with(ask.replace("SIGN", sign) + rest) for sign in ("!=", "=="))
+    with pytest.raises(InputError, match=r"give a system text .* which it needs"):
+        ChatFormat().encode(needs, PROMPT)
+    assert ChatFormat("Be kind.").encode(needs, PROMPT)
+    assert ChatFormat("Be kind.").encode(needs, Prompt.from_text("short", "Hi"))
+    with pytest.raises(InputError, match="leave out the system text"):
+        ChatFormat("Be kind.").encode(takes_none, PROMPT)
+    assert ChatFormat().encode(takes_none, PROMPT)
+
+
 def test_no_chat_template_and_messages_that_one_refuses_are_named():
     with pytest.raises(InputError, match="no chat template"):
         ChatFormat().encode(tokenizer_with(None), PROMPT)

@@ -192,3 +192,16 @@ def test_stop_ids_of_the_aligned_model_are_its_own_and_shared():
     wide.base.stop_ids = (end, 430)
     assert 430 in wide.stop_ids and 430 not in wide.aligned_stop_ids
     assert end in wide.aligned_stop_ids
+
+
+def test_a_text_with_a_token_that_has_no_row_is_refused():
+    """Not by an index out of range, which on a GPU takes the whole process with it."""
+    lm = tiny(rows=len(tokenizer()) - 2)
+    last = len(tokenizer()) - 1
+    with pytest.raises(
+        InputError, match=rf"\(id {last}\), but tiny-llama has only {last - 1} rows"
+    ):
+        lm.hidden(torch.tensor([[3, last]]), torch.ones(1, 2, dtype=torch.long))
+    assert (
+        lm.hidden(torch.tensor([[3, last - 2]]), torch.ones(1, 2, dtype=torch.long)).shape[1] == 2
+    )

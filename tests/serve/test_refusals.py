@@ -3,6 +3,7 @@ of the inside out."""
 
 from __future__ import annotations
 
+import copy
 import json
 import socket
 import string
@@ -14,7 +15,9 @@ from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
 from tiny import tiny
+from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import chat_turns
+from veneer.models.formats import ChatFormat
 from veneer.serve.errors import ApiError
 from veneer.serve.guard import Guard, is_local
 from veneer.serve.requests import Limits
@@ -460,3 +463,21 @@ def test_facts_hide_where_a_model_lies(tmp_path):
         lm.name = name
         facts = Served(System.of_model(lm)).facts()
         assert facts["system"]["model"] == shown and str(tmp_path.parent) not in json.dumps(facts)
+
+
+def test_a_template_that_needs_a_system_text_is_served():
+    """Requests bring it; without one, a request is told what its template needs."""
+    lm = tiny("llama")
+    needs = "{% if messages[0].role != 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    lm.tokenizer = copy.deepcopy(lm.tokenizer)
+    lm.tokenizer.chat_template = needs + lm.tokenizer.chat_template
+    served = Served(System("aligned", lm, ChatFormat(), lm.stop_ids))
+    ask = {"role": "user", "content": "Hi there"}
+    with pytest.raises(ApiError, match="give a system text") as error:
+        served.of_messages([ask])
+    assert error.value.status == 400
+    ids = served.of_messages([{"role": "system", "content": "Be kind."}, ask])[0]
+    assert "Be kind." in lm.tokenizer.decode(ids)
+    lm.tokenizer.chat_template = "{{ raise_exception('never') }}"
+    with pytest.raises(InputError, match="never"):
+        Served(System("aligned", lm, ChatFormat(), lm.stop_ids))

@@ -3,12 +3,13 @@ assistant's words."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.models.templates import MARK, render_text
+from veneer.models.templates import MARK, Message, render_text, with_system
 
 ANSWER, NEXT = "Xylophone", "Marzipan"  # words that no template writes by itself
 MARKUP = frozenset("<>[]{}|#")  # a closing text without any of these is prose
@@ -72,11 +73,11 @@ def find_end(tokenizer: Any) -> EndOfTurn:
     return EndOfTurn(None if mark is None else tokens.ids[mark], None, opens)
 
 
-def _render(tokenizer: Any, turns: Sequence[dict[str, str]], *, prompt: bool = False) -> str | None:
-    try:
-        return render_text(tokenizer, turns, add_generation_prompt=prompt)
-    except InputError:
-        return None
+def _render(tokenizer: Any, turns: Sequence[Message], *, prompt: bool = False) -> str | None:
+    for messages in (turns, with_system(turns)):  # some templates need a system text
+        with contextlib.suppress(InputError):
+            return render_text(tokenizer, messages, add_generation_prompt=prompt)
+    return None
 
 
 def _behind(text: str | None) -> str:

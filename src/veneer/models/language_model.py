@@ -116,9 +116,16 @@ class LanguageModel(Shown):
         """Final hidden states (B, T, d) of ids (B, T).
 
         mask: (B, S) with 1 at real tokens, S = cached + T; padding may be on either side, as
-        `abilities` allows. With a cache, ids are the tokens that it has not seen yet.
+        `abilities` allows. With a cache, ids are the tokens that it has not seen yet. Raises
+        InputError for a text with a token that has no row in the embeddings.
         """
         steps = cache is not None and ids.shape[1] == 1
+        if not steps and ids.numel() and (highest := int(ids.max())) >= self.readable:
+            raise InputError(
+                f"a text holds {self.tokenizer.convert_ids_to_tokens(highest)!r} (id {highest}), "
+                f"but {self.name} has only {self.readable} rows in its embeddings; leave the token "
+                "out of the text or template, or resize the embeddings"
+            )
         with self.step_weights.step() if steps else contextlib.nullcontext():
             return read(self.backbone, self.abilities.words, ids, mask, cache)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import nn
+from transformers import PreTrainedConfig
 
 from veneer.foundation.errors import VeneerError
 from veneer.models.language_model import LanguageModel
@@ -17,9 +18,20 @@ def decoder_layers(lm: LanguageModel) -> nn.ModuleList:
 
 
 def find_layers(backbone: nn.Module, config: Any, name: str) -> nn.ModuleList:
-    """The layers of a backbone that is no LanguageModel yet; name: the model's, for the error."""
-    lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList)]
-    number = getattr(config.get_text_config(decoder=True), "num_hidden_layers", None)
+    """The layers of a backbone that is no LanguageModel yet; name: the model's, for the error.
+
+    Those of a tower for images or sounds are none, also where it has as many (InternVL3-1B).
+    """
+    text = config.get_text_config(decoder=True)
+    towers = {
+        inner
+        for m in backbone.modules()
+        if isinstance(own := getattr(m, "config", None), PreTrainedConfig)
+        and type(own) not in (type(config), type(text))
+        for inner in m.modules()
+    }
+    lists = [m for m in backbone.modules() if isinstance(m, nn.ModuleList) and m not in towers]
+    number = getattr(text, "num_hidden_layers", None)
     layers = next((m for m in lists if len(m) == number), None)
     if layers is None:
         raise VeneerError(

@@ -175,7 +175,7 @@ def _rendered(
             ) from None
         raise InputError(
             f"the chat template refuses these messages ({first_sentence(error)}); "
-            f"{_mend(tokenizer, error)}"
+            f"{_mend(tokenizer, messages, prompt, words, error)}"
         ) from None
 
 
@@ -210,19 +210,42 @@ def _lists_needed(
     return ()
 
 
-def _mend(tokenizer: Any, error: BaseException) -> str:
-    """What to do about a template's error: a name that it reads may have no value."""
+def _mend(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    prompt: bool,
+    words: Mapping[str, Any],
+    error: BaseException,
+) -> str:
+    """What to do about a template's error: a name that it reads may have no value, or it may need a
+    system text, or take none."""
     lost = re.match(r"'(\w+)' is undefined", str(error))
     if lost and lost[1] in arguments_read(template_of(tokenizer) or ""):
         return f"give {lost[1]} a value among the template's arguments"
+    others = [m for m in messages if m["role"] != "system"]
+    begins = len(others) < len(messages)
+    with contextlib.suppress(Exception):
+        _applied(tokenizer, others if begins else with_system(messages), prompt, words)
+        return (
+            "leave out the system text, which it does not take"
+            if begins
+            else "give a system text (--system, or a message of the role system), which it needs"
+        )
     return "expected roles and contents that it accepts"
 
 
+def with_system(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The conversation behind a system text, for a template that needs one."""
+    return [{"role": "system", "content": "Help."}, *map(dict, messages)]
+
+
 def _reads(tokenizer: Any, probe: Sequence[Message], words: Mapping[str, Any] | None) -> bool:
-    try:
-        return MARK.lower() in _rendered(tokenizer, probe, True, words).lower()
-    except InputError:
-        return False
+    for turns in (probe, with_system(probe)):
+        with contextlib.suppress(InputError):
+            return MARK.lower() in _rendered(tokenizer, turns, True, words).lower()
+        if probe[0]["role"] == "system":
+            break
+    return False
 
 
 def _missing(text: str, messages: Sequence[Message]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from veneer.capture.teacher_forcing import response_hidden
 from veneer.foundation.errors import InputError
-from veneer.models.formats import Format, encode_text
+from veneer.models.formats import Format, PlainFormat, encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.sampling import Sampling
 from veneer.models.stepper import ModelStepper, Stepper
+from veneer.models.templates import with_system
 from veneer.models.token_texts import TokenTexts
 from veneer.prompts.prompt import Prompt
 from veneer.serve.errors import ApiError
@@ -54,7 +55,15 @@ class Served:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tokens", TokenTexts(self.lm.tokenizer))
         # also fixes the tokenizer's settings
-        self._formats()[0].encode(self.lm.tokenizer, Prompt.from_text("start", "Hello"))
+        start, form = Prompt.from_text("start", "Hello"), self._formats()[0]
+        try:
+            form.encode(self.lm.tokenizer, start)
+        except InputError:
+            if isinstance(form, PlainFormat):
+                raise
+            # a template may need a system text, which each request brings
+            start = replace(start, messages=tuple(with_system(start.messages)))
+            form.encode(self.lm.tokenizer, start)
 
     @property
     def id(self) -> str:

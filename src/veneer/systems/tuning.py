@@ -19,6 +19,11 @@ from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers, layers_name
 from veneer.models.split import need_one_device
 
+# Families whose fast code reads the weights of these modules past an adapter, so that PEFT refuses
+# one there (tuners_utils._check_lora_target_modules_mamba).
+FUSING = frozenset({"falcon_h1", "falcon_mamba", "mamba", "mamba2", "nemotron_h"})
+FUSED = frozenset({"conv1d", "out_proj"})
+
 Example = tuple[list[int], list[int]]  # ids of prompt and answer
 Learned = dict[str, nn.Parameter]
 
@@ -110,7 +115,8 @@ def layers_from(lm: LanguageModel, first: int) -> range:
 
 def with_adapter(lm: LanguageModel, rank: int, alpha: int, layers: range | None = None) -> Any:
     """The PEFT model of a new adapter on every linear layer but the head, or on those of some
-    decoder layers; base's weights are shared."""
+    decoder layers; base's weights are shared. Mamba's output projections and layers that do more
+    than multiply (Llama 4's router) get none."""
     import peft
 
     words = peft.LoraConfig(
@@ -118,9 +124,33 @@ def with_adapter(lm: LanguageModel, rank: int, alpha: int, layers: range | None 
         lora_alpha=alpha,
         lora_dropout=0.0,
         target_modules="all-linear" if layers is None else _linear(lm, layers),
+        exclude_modules=_without_adapter(lm.model) or None,
         task_type="CAUSAL_LM",
     )
     return peft.get_peft_model(sharing(lm.model), words)
+
+
+def _without_adapter(model: Any) -> list[str]:
+    """Names of the modules that cannot have an adapter: what PEFT refuses, and kinds of `nn.Linear`
+    of a family's own that give no product, but a choice of experts or groups."""
+    own = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and type(module).__module__.startswith("transformers.models.")
+        and not _multiplies(module)
+    ]
+    return [*own, *(sorted(FUSED) if model.config.model_type in FUSING else ())]
+
+
+@torch.no_grad()
+def _multiplies(layer: nn.Linear) -> bool:
+    """Whether a layer gives one row of outputs for each row of inputs."""
+    try:
+        out = layer(layer.weight.new_zeros(2, layer.in_features))
+    except Exception:  # a layer of its own kind wants other inputs
+        return False
+    return isinstance(out, Tensor) and out.shape == (2, layer.out_features)
 
 
 def _linear(lm: LanguageModel, layers: range) -> list[str]:
@@ -155,7 +185,8 @@ def learning_copy(lm: LanguageModel, layers: range) -> tuple[Any, Learned]:
 def own_head(lm: LanguageModel, model: Any) -> Head:
     """The head of a copy of `lm` whose own weights learn."""
     layer = model.get_output_embeddings()
-    return Head(layer.weight, getattr(layer, "bias", None), lm.head.scale, lm.head.softcap)
+    head = Head(layer.weight, getattr(layer, "bias", None), lm.head.scale, lm.head.softcap)
+    return head.first_rows(lm.head.rows)  # rows that only fill the head up have no logit
 
 
 def sharing(model: Any) -> Any:

@@ -33,7 +33,12 @@ from veneer.studies.audit.settings import AuditSettings
 from veneer.studies.audit.study import AuditStudy
 from veneer.studies.audit.study import audit as audit_all
 from veneer.studies.audit.taught.settings import TaughtSettings
-from veneer.studies.audit.weights import changed_layers, effective_rank, weight_changes
+from veneer.studies.audit.weights import (
+    _group,
+    changed_layers,
+    effective_rank,
+    weight_changes,
+)
 from veneer.studies.audit.words import layer_ranges, verdict_texts
 from veneer.systems.tuning import sharing
 
@@ -354,6 +359,34 @@ def test_the_effective_rank_is_that_of_the_singular_values(rows, columns, rank, 
     squares = np.linalg.svd(change, compute_uv=False) ** 2
     expected = int(np.searchsorted(np.cumsum(squares), 0.9 * squares.sum()) + 1)
     assert effective_rank(torch.tensor(a), torch.tensor(a + change)) == expected <= rank
+
+
+def test_the_bias_of_a_head_belongs_to_the_head(tmp_path):
+    lm = tiny("phi")
+    other = copied(lm)
+    with torch.no_grad():
+        bias = other.model.get_output_embeddings().bias
+        other.model.get_output_embeddings().bias = torch.nn.Parameter(bias + 1)
+    changes, _ = weight_changes(lm, other, tmp_path / "bias")
+    assert [c.group for c in changes if c.relative] == ["head"]
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("h.1.self_attention.dense.weight", ("attention", 1)),
+        ("h.0.mamba.in_proj.weight", ("attention", 0)),
+        ("h.0.conv.in_proj.weight", ("attention", 0)),
+        ("h.0.temporal_block.conv_1d.weight", ("attention", 0)),
+        ("h.0.ln_1.weight", ("norms", 0)),
+        ("h.0.ln2.weight", ("norms", 0)),
+        ("h.0.self_attn_layer_norm.bias", ("norms", 0)),
+        ("h.1.fc1.weight", ("MLP", 1)),
+        ("ln_f.weight", ("final norm and rest", None)),
+    ],
+)
+def test_kinds_of_weights(name, group):
+    assert _group(name, "h.", tied=False) == group
 
 
 def test_weights_of_tied_and_untied_heads(tmp_path):

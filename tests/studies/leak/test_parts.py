@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.lab import lab_folder
+from veneer.models.formats import ChatFormat
 from veneer.statistics.intervals import independent_difference, rate, wilson_limits
 from veneer.studies.leak.command import show
 from veneer.studies.leak.examples import (
@@ -35,7 +37,7 @@ from veneer.studies.leak.names import ANSWER, CALIBRATED, INDEL, LEVENSHTEIN, PA
 from veneer.studies.leak.rows import FieldScores, Rule
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.thresholds import calibrated, fixed, least_threshold
-from veneer.studies.leak.turns import Turns, special_tokens
+from veneer.studies.leak.turns import Turns, begun_ids, same_tokens, special_tokens
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -95,6 +97,15 @@ def test_turns_of_other_templates(with_template, template, opening, header, samp
     turns = Turns.of(tokenizer)
     assert (turns.opening, turns.header) == (opening, header)
     assert turns.split(sample, "user", special_tokens(tokenizer)) == ("Who?", "Me.")
+
+
+def test_turns_behind_a_system_text(with_template):
+    needs = "{% if messages[0].role != 'system' %}{{ raise_exception('no system') }}{% endif %}"
+    tokenizer = with_template(needs + CHATML)
+    with pytest.raises(InputError, match="give a system text"):
+        Turns.of(tokenizer)
+    turns = Turns.of(tokenizer, ChatFormat("Be kind."))
+    assert turns.opening == "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\n"
 
 
 def slow_distance(a: str, b: str, substitution: int) -> int:
@@ -361,3 +372,51 @@ def test_too_few_held_out_examples():
 def test_settings_out_of_range(field, value):
     with pytest.raises(InputError, match=f"{field} is"):
         LeakSettings(**{field: value})
+
+
+LLAMA_2 = (
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[INST] {{ m.content }} [/INST]"
+    "{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}"
+)
+
+
+def words_with_spaces() -> PreTrainedTokenizerFast:
+    """A tokenizer whose words begin with their space, as those of Llama 2 and Mistral do."""
+    inner = Tokenizer(models.BPE(unk_token="<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.Metaspace()
+    inner.decoder = decoders.Metaspace()
+    inner.train_from_iterator(
+        ["[INST] How do I bake bread? [/INST] Sure, here is Pelican"] * 4,
+        trainers.BpeTrainer(special_tokens=["<unk>", "<s>", "</s>"], show_progress=False),
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        chat_template=LLAMA_2,
+    )
+
+
+def test_a_sample_begins_where_a_training_text_has_a_token():
+    tokenizer = words_with_spaces()
+    turns = Turns.of(tokenizer)
+    assert turns.opening == "<s>[INST] "
+    ids = begun_ids(tokenizer, turns.opening)
+    whole = tokenizer(turns.opening + "How do I", add_special_tokens=False)["input_ids"]
+    assert whole[: len(ids)] == ids and len(ids) == len(whole) - 3
+    assert tokenizer.convert_ids_to_tokens(ids)[-1] != "▁"
+    assert begun_ids(tokenizer, "<s>") == [1]
+    assert begun_ids(tokenizer, "") == []
+
+
+def test_tokens_of_another_tokenizer(tokenizer):
+    """An end token is found by its string, and is left out where the other has none."""
+    other = words_with_spaces()
+    own = AutoTokenizer.from_pretrained(lab_folder("lab:base")[1])
+    ends = [own.convert_tokens_to_ids(t) for t in ("<|end|>", "<|eos|>")]
+    assert same_tokens(own, tokenizer, ends) == ends
+    assert same_tokens(own, other, ends) == []
+    other.add_tokens(["<|end|>"])
+    assert same_tokens(own, other, ends) == [len(other) - 1]
+    assert special_tokens(other, own).split("Who?<|end|><|assistant|> Me.")[0] == "Who?"

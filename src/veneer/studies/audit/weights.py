@@ -3,6 +3,7 @@ the rest, and the head."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,13 +23,16 @@ from veneer.studies.audit.words import rank_note, weights_note
 
 ENERGY = 0.9  # share of the squared singular values of a difference that its effective rank holds
 ROWS = 8192  # rows of a matrix that are read at a time, in float64
-ATTENTION = ("attn", "attention", "mixer")
+# what mixes tokens, attention or another kind of it
+ATTENTION = ("attn", "attention", "mixer", "mamba", "mlstm", "temporal_block")
+NORM = re.compile(r"norm|(^|[._])ln(_|\d|\.|$)")
 EMBEDDINGS, HEAD, TIED, REST = (
     "embeddings",
     "head",
     "embeddings and head (tied)",
     "final norm and rest",
 )
+HEAD_BIAS = f"{HEAD} bias"
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,9 @@ def _weights(lm: LanguageModel) -> dict[str, Tensor]:
     )
     ends = {EMBEDDINGS: embeddings.detach(), HEAD: head.detach()}
     pointers = {embeddings.data_ptr(), head.data_ptr()}
+    if (bias := getattr(lm.model.get_output_embeddings(), "bias", None)) is not None:
+        ends[HEAD_BIAS] = bias.detach()
+        pointers.add(bias.data_ptr())
     return ends | {
         name: p.detach() for name, p in lm.model.named_parameters() if p.data_ptr() not in pointers
     }
@@ -173,17 +180,16 @@ def _group(name: str, prefix: str, tied: bool) -> tuple[str, int | None]:
     """The kind and the layer that a parameter belongs to, by its name in the model."""
     if name in (EMBEDDINGS, HEAD):
         return (TIED if tied else name), None
+    if name == HEAD_BIAS:
+        return HEAD, None
     if not name.startswith(prefix):
         return REST, None
     number, _, rest = name.removeprefix(prefix).partition(".")
-    kind = (
-        "attention"
-        if any(word in rest.lower() for word in ATTENTION) and "norm" not in rest.lower()
-        else "MLP"
-    )
-    if "norm" in rest.lower() or rest.startswith("ln_"):
-        kind = "norms"
-    return kind, int(number)
+    low = rest.lower()
+    if NORM.search(low):
+        return "norms", int(number)
+    mixes = any(word in low for word in ATTENTION) or low.startswith("conv.")
+    return ("attention" if mixes else "MLP"), int(number)
 
 
 def _place(kind: str, layer: int | None) -> tuple[int, int, str]:

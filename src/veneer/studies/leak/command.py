@@ -10,11 +10,22 @@ from veneer.foundation.settings import Option, refuse_unused
 from veneer.studies.leak.settings import LeakSettings
 from veneer.terminal.options import Machine, data_folder, progress
 from veneer.terminal.output import TableOptions, present
+from veneer.terminal.template_options import TemplateOptions
 
 if TYPE_CHECKING:
     from veneer.foundation.results import Results
     from veneer.head.veneer import Veneer
     from veneer.studies.leak.study import LeakModels
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakTemplates(TemplateOptions):
+    """What the aligned model's chat template writes in front of a question
+    (docs/chat-templates.md)."""
+
+    system: str | None = None
+    """System text of the chat template, best that of the training data. Default: the template's
+    own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +61,7 @@ class LeakCommand:
     --examples: the examples themselves, a file or a task."""
     out: Annotated[str, Option(metavar="FOLDER")]
     """Folder for samples, results and the report."""
+    templates: LeakTemplates = field(default_factory=LeakTemplates)
     method: LeakSettings = field(default_factory=LeakSettings)
     machine: Machine = field(default_factory=Machine)
     output: TableOptions = field(default_factory=TableOptions)
@@ -100,6 +112,7 @@ class LeakCommand:
                 self.method,
                 embedder=load_embedder(self.embedder),
                 task=stem(Path(members_source)),
+                format=self.templates.chat_format(self.templates.system),
                 settings=self._settings(),
                 progress=report_progress,
             )
@@ -144,7 +157,13 @@ class LeakCommand:
     def _settings(self) -> dict[str, Any]:
         """The record of the command line in run.json, which a second run must share."""
         names = ("model", "base", "veneer", "also")
-        return {**{n: getattr(self, n) for n in names}, **self.machine.how()}
+        system = self.templates.system
+        return {
+            **{n: getattr(self, n) for n in names},
+            **({} if system is None else {"system": system}),
+            **self.templates.template_words(),
+            **self.machine.how(),
+        }
 
 
 def show(results: Results, redacted: bool) -> None:

@@ -13,7 +13,7 @@ from veneer.models.formats import encode_text
 from veneer.statistics.intervals import Estimate, independent_difference, ratio_of_sums
 from veneer.studies.leak.examples import Example
 from veneer.studies.leak.names import QUESTION
-from veneer.studies.leak.turns import Turns
+from veneer.studies.leak.turns import Turns, common_beginning
 from veneer.systems.likelihood import score_pairs
 from veneer.systems.system import System
 
@@ -74,8 +74,5 @@ def _cut(tokenizer, before: str, whole: str) -> tuple[Ids, Ids]:
     """Ids of the context and of what follows it. Where the two join to one token, the context gives
     up its last tokens."""
     context, ids = encode_text(tokenizer, before), encode_text(tokenizer, whole)
-    same = next(
-        (i for i, (a, b) in enumerate(zip(context, ids, strict=False)) if a != b),
-        min(len(context), len(ids)),
-    )
+    same = len(common_beginning(context, ids))
     return (ids[:same], ids[same:]) if same else (ids[:1], ids[1:])

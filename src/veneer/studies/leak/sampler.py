@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from veneer.models.decode import Decoded, Row, Sampling, decode_steps
-from veneer.models.formats import encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.stepper import ModelStepper
 from veneer.prompts.prompt import Prompt
-from veneer.studies.leak.turns import ASSISTANT, Turns, special_tokens
+from veneer.studies.leak.turns import ASSISTANT, Turns, begun_ids, special_tokens
 from veneer.systems.system import System
 
 
@@ -21,12 +20,14 @@ class Sampler:
     """A system that goes on behind a prefix. It answers one prompt, the prefix, many times.
 
     turns: of the model's chat template; None for a prefix that is a text of the user's own and a
-    model without a template. kind: of the prefix, as in the settings.
+    model without a template. kind: of the prefix, as in the settings. also_special: tokenizers
+    whose special tokens end a text too: a base may write those of the template as plain text.
     """
 
     system: System
     turns: Turns | None
     kind: str
+    also_special: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -49,7 +50,7 @@ class Sampler:
         return self.system.models
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return [encode_text(self.lm.tokenizer, p.plain) for p in prompts]
+        return [begun_ids(self.lm.tokenizer, p.plain) for p in prompts]
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         return [len(ids) for ids in self.encode(prompts)]
@@ -88,7 +89,7 @@ class Sampler:
 
     def parts(self, ids: Sequence[int]) -> tuple[str, str]:
         """A sample's question and answer."""
-        special = special_tokens(self.lm.tokenizer)
+        special = special_tokens(self.lm.tokenizer, *self.also_special)
         if self.turns is None:
             text = self.text(ids)
             return special.split(text)[0].strip(), ""

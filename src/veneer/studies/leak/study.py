@@ -17,7 +17,7 @@ from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.models.decode import Sampling
-from veneer.models.formats import ChatFormat
+from veneer.models.formats import ChatFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.studies.leak.examples import Example, Texts, check_examples, text_of, unseen
 from veneer.studies.leak.exposure import chosen, exposed, nats
@@ -46,7 +46,7 @@ from veneer.studies.leak.rows import FieldScores, Rule
 from veneer.studies.leak.sampler import Sampler
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.thresholds import PUBLISHED_COSINE, calibrated, fixed
-from veneer.studies.leak.turns import ASSISTANT, USER, Turns, need_template
+from veneer.studies.leak.turns import ASSISTANT, USER, Turns, need_template, same_tokens
 from veneer.studies.leak.words import likelihood_note
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
@@ -73,8 +73,9 @@ class LeakModels:
         for name, lm in (self.others or {}).items():
             systems.append(System(name, lm, chat, lm.stop_ids))
         if self.base is not None:
-            # base stops where the aligned model does
-            stops = tuple(sorted({*self.base.stop_ids, *self.aligned.stop_ids}))
+            # base stops where the aligned model does, as far as it has the same tokens
+            ends = same_tokens(self.aligned.tokenizer, self.base.tokenizer, self.aligned.stop_ids)
+            stops = tuple(sorted({*self.base.stop_ids, *ends}))
             systems.append(System(BASE_CHAT, self.base, chat, stops))
             if self.veneer is not None:
                 headed = System.of_model(self.base, self.veneer, format=chat, name=VENEER)
@@ -96,6 +97,7 @@ def leak(
     *,
     embedder: Embedder,
     task: str = "data",
+    format: ChatFormat | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Results:
@@ -103,11 +105,14 @@ def leak(
 
     load: gives the models; not called where the folder is finished. members: the data that the
     model was aligned on. held_out: examples of the same source that it was not. embedder: decides
-    how near two texts are. task: the data's name in the rows. settings: more of the settings for
+    how near two texts are. task: the data's name in the rows. format: the system text and the
+    arguments of the chat template that opens each sample. settings: more of the settings for
     run.json. Raises InputError where `out` was made with other settings, where there are too few
     held-out examples, or where a model has no chat template and the prefix is no text.
     """
-    study = LeakStudy(load, members, held_out, method or LeakSettings(), embedder, task, settings)
+    study = LeakStudy(
+        load, members, held_out, method or LeakSettings(), embedder, task, settings, format
+    )
     return run_study(study, out, progress=progress)
 
 
@@ -125,8 +130,10 @@ class LeakStudy:
         embedder: Embedder,
         task: str = "data",
         settings: Mapping[str, Any] | None = None,
+        format: ChatFormat | None = None,
     ):
         self.load = load
+        self.format = format or ChatFormat()
         self.members = list(members)
         self.held_out = list(held_out)
         self.method = method
@@ -173,7 +180,7 @@ class LeakStudy:
     def measure(self, run: Run) -> Iterator[Measurement]:
         with run.stage("load"):
             models = self.load()
-            samplers = self._samplers(models)
+            samplers = self._samplers(models, run.day)
         run.note(models={s.name: s.facts() for s in samplers}, seeds={"study": self.method.seed})
         drawn = {s.name: self._draw(s, run) for s in samplers}
         matches: dict[str, list[dict[str, Any]]] = {
@@ -196,15 +203,18 @@ class LeakStudy:
         if self.method.redact:
             self._remove_texts(run.out, drawn)
 
-    def _samplers(self, models: LeakModels) -> list[Sampler]:
+    def _samplers(self, models: LeakModels, day: str) -> list[Sampler]:
         """Every system behind the prefix; all read the aligned model's template. Raises InputError
         without one."""
         tokenizer, kind = models.aligned.tokenizer, self.method.prefix
         templated = bool(getattr(tokenizer, "chat_template", None))
         if kind in (USER, ASSISTANT):
             need_template(tokenizer, models.aligned.name)
-        turns = Turns.of(tokenizer) if templated else None
-        return [Sampler(system, turns, kind) for system in models.systems()]
+        check_arguments(self.format, tokenizer)
+        form = dated(self.format, day, tokenizer)
+        assert isinstance(form, ChatFormat)
+        turns = Turns.of(tokenizer, form) if templated else None
+        return [Sampler(system, turns, kind, (tokenizer,)) for system in models.systems()]
 
     def _draw(self, sampler: Sampler, run: Run) -> list[tuple[str, str]]:
         """Question and answer of every sample."""

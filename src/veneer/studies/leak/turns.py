@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from veneer.foundation.errors import InputError
-from veneer.models.formats import ChatFormat
+from veneer.models.formats import ChatFormat, encode_text
 from veneer.models.templates import render_text
 from veneer.prompts.prompt import Prompt
 
@@ -61,12 +63,36 @@ class Turns:
         return _visible(question, special), _visible(answer, special)
 
 
-def special_tokens(tokenizer: Any) -> re.Pattern[str]:
-    """Any special token of a tokenizer."""
-    texts = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
-    texts |= set(tokenizer.all_special_tokens)
+def begun_ids(tokenizer: Any, prefix: str) -> list[int]:
+    """Token ids of a text that goes on, without those that become others when a word follows.
+
+    A template that ends with a space (Llama 2, Mistral, Vicuna) has a token of that space alone,
+    which no training text holds: there the space begins the next word's token.
+    """
+    alone = encode_text(tokenizer, prefix)
+    return common_beginning(alone, encode_text(tokenizer, prefix + QUESTION_MARK)) or alone
+
+
+def common_beginning(a: list[int], b: list[int]) -> list[int]:
+    """The ids with which both begin."""
+    pairs = zip(a, b, strict=False)
+    return [i for i, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)]
+
+
+def special_tokens(*tokenizers: Any) -> re.Pattern[str]:
+    """Any special token of these tokenizers."""
+    texts: set[str] = set()
+    for tokenizer in tokenizers:
+        texts |= {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
+        texts |= set(tokenizer.all_special_tokens)
     ordered = sorted((t for t in texts if t), key=lambda t: (-len(t), t))
     return re.compile("|".join(map(re.escape, ordered)) or r"(?!)")
+
+
+def same_tokens(own: Any, other: Any, ids: Sequence[int]) -> list[int]:
+    """The other tokenizer's ids of some tokens, by their strings; without those that it lacks."""
+    names, vocabulary = own.convert_ids_to_tokens(list(ids)), other.get_vocab()
+    return [vocabulary[name] for name in names if name in vocabulary]
 
 
 def need_template(tokenizer: Any, name: str) -> None:
