@@ -23,6 +23,25 @@ def stored(tmp_path, *rows):
     [
         ({"prompt": "u", "response": "yes", "stop_reason": "max_tokens"}, "yes", "length", None),
         ({"prompt": "u", "response": "yes", "done_reason": "length"}, "yes", "length", None),
+        # SGLang's own, and TGI's
+        (
+            {"prompt": "u", "text": "yes", "meta_info": {"finish_reason": {"type": "length"}}},
+            "yes",
+            "length",
+            None,
+        ),
+        (
+            {"prompt": "u", "text": "yes", "finish_reason": {"type": "stop", "matched": 2}},
+            "yes",
+            "stop",
+            None,
+        ),
+        (
+            {"prompt": "u", "generated_text": "yes", "details": {"finish_reason": "length"}},
+            "yes",
+            "length",
+            None,
+        ),
         ({"prompt": "u", "response": "yes", "error": None}, "yes", "unknown", None),
         ({"prompt": "u", "response": "yes", "error": "False"}, "yes", "unknown", None),
         ({"prompt": "u", "response": "yes", "thinking": "so"}, "yes", "unknown", "so"),
@@ -39,11 +58,19 @@ def test_what_stands_beside_an_answer(tmp_path, row, text, finish, reasoning):
         ({"prompt": "u", "response": "half", "finish_reason": "abort"}, BROKEN),
         ({"prompt": "u", "response": "half", "error": "timeout"}, "error: no answer"),
         ({"prompt": "u", "response": "", "error": {"code": 429}}, "error: no answer"),
+        ({"prompt": "u", "response": "too many requests", "error": 429}, "error: no answer"),
     ],
 )
 def test_failed_answers_are_dropped_with_their_text(tmp_path, row, why):
     replies = stored(tmp_path, row)
     assert not replies.responses and dict(replies.dropped) == {why: 1}
+
+
+def test_each_of_several_answers_has_its_own_ending(tmp_path):
+    row = {"prompt": "u", "responses": ["a", "b"], "finish_reasons": ["length", "stop"]}
+    assert [r.finish_reason for r in stored(tmp_path, row).responses] == ["length", "stop"]
+    with pytest.raises(InputError, match="2 reasons why its answers ended, and 1 answers"):
+        stored(tmp_path, {**row, "responses": ["a"]})
 
 
 def test_half_of_a_character_is_counted(tmp_path):

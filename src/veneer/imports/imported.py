@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call
+from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call, word_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import Turns
 from veneer.foundation.text import FENCE, clean
@@ -107,19 +107,20 @@ class Imported:
         text: str,
         *,
         task: str = "prompts",
-        finish: str | None = None,
+        finish: Any = None,
         fenced: bool = False,
         seed: int = 0,
         reasoning: str | None = None,
     ) -> None:
-        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole
-        answer closes it. reasoning: what the file keeps apart from the answer; a thought that
-        is part of the text is removed from it (docs/thinking.md)."""
+        """Add one stored answer under the rules. finish: why it ended, as the file stores it.
+        fenced: its prompt opened a code fence, so a whole answer closes it. reasoning: what the
+        file keeps apart from the answer; a thought that is part of the text is removed from it
+        (docs/thinking.md)."""
         rules = self.rules
         if text != _valid(text):
             self.noticed[HALF] += 1
         text, prompt_id, system, task, finish = map(
-            _valid, (text, prompt_id, system, task, finish or "")
+            _valid, (text, prompt_id, system, task, word_of(finish) or "")
         )
         ending = ending_of(finish)
         if ending is Ending.FAILED:

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from veneer.endpoint.finish import word_of
 from veneer.endpoint.message import Message, read_message, reasoning_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading import as_id
@@ -35,10 +36,12 @@ ANSWERS = ("text", "response", "completion", "output", "generation", "generated_
 PROMPTS = ("jailbroken_prompt", "prompt", "forbidden_prompt")
 CHATS = ("messages", "conversations", "conversation")
 # under which keys the reason stands why an answer ended: OpenAI's, Anthropic's, Ollama's
-ENDS = ("finish_reason", "stop_reason", "done_reason")
+ENDS = ("finish_reason", "stop_reason", "done_reason", "finish_reasons", "stop_reasons")
+# under which keys engines store that reason with other facts of the answer: SGLang's, TGI's
+FACTS = ("meta_info", "details")
 # under which keys files name the model that answered, where they do not say "system"
 MODELS = ("model", "model_id", "model_name", "generator")
-NO_ERROR = ("", "none", "null", "nan", "false", "0", "[]", "{}")
+NO_ERROR = ("", "none", "null", "nan", "false", "0", "0.0", "[]", "{}")
 
 
 def read_plain(path: Path, rules: Rules | None = None) -> Imported:
@@ -63,10 +66,10 @@ def read_plain(path: Path, rules: Rules | None = None) -> Imported:
             imported.put_prompt(id, turns, where)
         given = _sample(row, where)
         name = _name(row, path)
-        for answer in answers:
+        for answer, finish in zip(answers, _ends(row, len(answers), where), strict=True):
             sample = samples[name, id] if given is None else given
             samples[name, id] += 1
-            _put(imported, row, answer, id, sample, name, where, thought)
+            _put(imported, row, answer, finish, id, sample, name, where, thought)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
     return imported
@@ -196,6 +199,7 @@ def _put(
     imported: Imported,
     row: dict[str, Any],
     answer: Any,
+    finish: Any,
     id: str,
     sample: int,
     system: str,
@@ -225,17 +229,33 @@ def _put(
         system,
         answer,
         task=task if isinstance(task, str) else "prompts",
-        finish=next((w for k in ENDS if isinstance(w := row.get(k), str)), None),
+        finish=finish,
         seed=seed if isinstance(seed, int) else 0,
         reasoning=thought or None,
     )
 
 
+def _ends(row: dict[str, Any], count: int, where: str) -> list[Any]:
+    """Return why each of the answers of a row ended: one reason for all, or a list of them."""
+    facts = next((f for k in FACTS if isinstance(f := row.get(k), dict)), {})
+    stored = (place.get(k) for place in (row, facts) for k in ENDS)
+    reason = next((r for r in stored if isinstance(r, list) or word_of(r) is not None), None)
+    if not isinstance(reason, list):
+        return [reason] * count
+    if len(reason) != count:
+        raise InputError(
+            f"{where} has {len(reason)} reasons why its answers ended, and {count} answers; "
+            "expected one for each answer"
+        )
+    return reason
+
+
 def _says_error(value: Any) -> bool:
-    """Return whether a row's "error" is one; a table writes in words that there is none."""
+    """Return whether a row's "error" is one; a table writes in words that there is none. A number
+    is a code, such as 429."""
     if isinstance(value, str):
         return value.strip().lower() not in NO_ERROR
-    return isinstance(value, dict | list | bool) and bool(value)
+    return isinstance(value, dict | list | bool | int) and bool(value)
 
 
 def _name(row: dict[str, Any], path: Path) -> str:
