@@ -108,7 +108,7 @@ def test_a_table_that_a_spreadsheet_saved(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("h.csv", "Prompt ID;Label\n7;refusal\n", "line 2 has no prompt_id; expected labels"),
+        ("h.csv", "Prompt ID;Label\n7;refusal\n", "line 2 has no prompt_id .*; expected labels"),
         ("h.csv", "prompt_id;label\n", "holds no labels"),
         ("h.csv", "prompt_id;label\n7 ;refusal\n", "found sample 0 of prompt '7 ' in the first and"
          " sample 0 of prompt '7' of task t of system s in the second"),
