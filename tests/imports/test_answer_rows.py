@@ -10,6 +10,7 @@ import pytest
 from veneer.foundation.errors import InputError
 from veneer.imports import AS_STORED, read_stored
 from veneer.imports.imported import BROKEN, HALF, TOOL
+from veneer.imports.together import ROW_IDS
 
 
 def stored(tmp_path, *rows):
@@ -181,3 +182,48 @@ def test_a_last_turn_without_an_answer_is_dropped(tmp_path, turn, why):
 def test_a_last_turn_that_is_no_text_is_refused(tmp_path, turn, reason):
     with pytest.raises(InputError, match=reason):
         stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]})
+
+
+def test_ids_that_number_the_answers_are_no_ids_of_prompts(tmp_path):
+    """A table of several answers per prompt, whose first column counts its lines."""
+    rows = [
+        {"id": 2 * i + k, "prompt": f"Question {i}?", "response": f"{i}/{k}"}
+        for i in range(2)
+        for k in range(2)
+    ]
+    answers = stored(tmp_path, *rows)
+    assert [(r.prompt_id, r.sample_id, r.text) for r in answers.responses] == [
+        ("0", 0, "0/0"), ("0", 1, "0/1"), ("2", 0, "1/0"), ("2", 1, "1/1"),
+    ]  # fmt: skip
+    assert [p.id for p in answers.prompts] == ["0", "2"] and answers.noticed == {ROW_IDS: 4}
+    # a prompt_id is the prompt's own, and so is an id that comes twice
+    own = stored(tmp_path, *({"prompt_id": r.pop("id"), **r} for r in rows))
+    assert len({r.prompt_id for r in own.responses}) == 4
+    twice = [{"id": i, "prompt": "Why?", "response": "a"} for i in (0, 0, 1)]
+    assert [(r.prompt_id, r.sample_id) for r in stored(tmp_path, *twice).responses] == [
+        ("0", 0), ("0", 1), ("1", 0),
+    ]  # fmt: skip
+
+
+def test_answers_that_hold_their_prompts_are_refused(tmp_path):
+    prompts = ["How do I bake bread?", "How do I sew a button on?"]
+    whole = [{"prompt": p, "generated_text": f"{p} I cannot say."} for p in prompts]
+    with pytest.raises(
+        InputError, match=r"every answer of .* holds its prompt, .*return_full_text"
+    ):
+        stored(tmp_path, *whole)
+    framed = [{"prompt": p, "text": f"user\n{p}\nassistant\nI cannot."} for p in prompts]
+    with pytest.raises(InputError, match="holds its prompt"):
+        stored(tmp_path, *framed)
+    assert len(stored(tmp_path, whole[0], {"prompt": prompts[1], "text": "No."}).responses) == 2
+    greetings = [{"prompt": p, "text": f"{p}! How can I help?"} for p in ("Hi", "Hello")]
+    assert len(stored(tmp_path, *greetings).responses) == 2
+
+
+def test_a_cell_with_several_answers_is_refused(tmp_path):
+    path = tmp_path / "frame.csv"
+    path.write_text('prompt,response\nu,"[\'No.\', ""I can\'t""]"\nv,[\'Yes.\']\n')
+    with pytest.raises(InputError, match="is a list written as text, first"):
+        read_stored(path)
+    path.write_text("prompt,response\nu,['No.']\nv,Yes.\n")
+    assert len(read_stored(path).responses) == 2

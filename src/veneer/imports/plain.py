@@ -11,7 +11,7 @@ from veneer.endpoint.finish import word_of
 from veneer.endpoint.message import Message, read_message, reasoning_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading import as_id
-from veneer.foundation.reading.content import stem
+from veneer.foundation.reading.content import ending, stem
 from veneer.foundation.reading.turns import (
     Turns,
     chat_turns,
@@ -23,6 +23,7 @@ from veneer.foundation.reading.turns import (
 )
 from veneer.imports.imported import TOOL, Imported, Rules
 from veneer.imports.rows import objects
+from veneer.imports.together import join_row_ids, refuse_lists
 from veneer.prompts.files import check_beside
 
 EXPECTED = (
@@ -41,6 +42,7 @@ ENDS = ("finish_reason", "stop_reason", "done_reason", "finish_reasons", "stop_r
 FACTS = ("meta_info", "details")
 # under which keys files name the model that answered, where they do not say "system"
 MODELS = ("model", "model_id", "model_name", "generator")
+TABLES = (".csv", ".tsv", ".tab")
 NO_ERROR = ("", "none", "null", "nan", "false", "0", "0.0", "[]", "{}")
 
 
@@ -49,16 +51,19 @@ def read_plain(path: Path, rules: Rules | None = None) -> Imported:
     "finish_reason", "system", "task"}), one row per prompt ({..., "responses": [text, ...]}), or
     one row per chat, whose last turn is the answer ({"messages"} or {"conversations"}).
 
-    An answer of null, or a row with "error", is an error and is dropped. Prompts without an id are
+    Where each "id" is that of one row and prompts of one text have several, ids number the
+    answers: prompts have the first of theirs. An answer of null, or a row with "error", is an
+    error and is dropped. Prompts without an id are
     numbered from 0 in the order in which their texts first occur. Without a sample number, samples
     of a prompt are numbered in their order.
     """
     imported = Imported(str(path), "jsonl", rules or Rules())
     ids: dict[tuple[tuple[str, str], ...], str] = {}
     samples: Counter[tuple[str, str]] = Counter()
-    rows = 0
+    rows, names = 0, False
     for where, row in objects(path, EXPECTED):
         rows += 1
+        names = names or "prompt_id" in row or "sample_id" in row
         answers, turns, thought = _answers(row, where)
         id = _id(row, where, turns, ids)
         imported.numbered = bool(ids)
@@ -72,6 +77,10 @@ def read_plain(path: Path, rules: Rules | None = None) -> Imported:
             _put(imported, row, answer, finish, id, sample, name, where, thought)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
+    if not names:
+        join_row_ids(imported)
+    if ending(path) in TABLES:
+        refuse_lists(imported)
     return imported
 
 

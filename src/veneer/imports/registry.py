@@ -26,6 +26,7 @@ from veneer.imports.overton import read_api, read_open
 from veneer.imports.plain import ANSWERS, CHATS, read_plain
 from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
+from veneer.imports.together import refuse_prompts_within
 from veneer.prompts.files import read_prompts
 
 Reader = Callable[[Path, Rules | None], Imported]
@@ -108,6 +109,7 @@ def read_stored(
         imported.prompts = read_prompts(str(beside))
     if system is not None:
         imported.name(system)
+    refuse_prompts_within(imported)
     return imported
 
 
