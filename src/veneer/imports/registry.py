@@ -23,7 +23,7 @@ from veneer.imports.imported import Imported, Rules
 from veneer.imports.inspect_logs import holds_log, read_inspect
 from veneer.imports.lm_eval_samples import read_lm_eval
 from veneer.imports.overton import read_api, read_open
-from veneer.imports.plain import ANSWERS, CHATS, read_plain
+from veneer.imports.plain import ANSWERS, CHATS, LISTS, read_plain
 from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
 from veneer.imports.together import refuse_prompts_within
@@ -142,7 +142,7 @@ def guess(path: Path) -> str:
         return "inspect"
     if {"ok", "outputs"} <= keys:
         return "overton-api"
-    if {"prompt", "outputs"} <= keys:
+    if {"prompt", "outputs"} <= keys and not _holds_texts(row["outputs"]):
         return "overton-open"
     if "resps" in keys:
         return "lm-eval"
@@ -156,7 +156,7 @@ def guess(path: Path) -> str:
         return "wildbench"
     if {"instruction", "output"} <= keys:
         return "alpaca-eval"
-    if keys & {"responses", *ANSWERS, *CHATS}:
+    if keys & {*LISTS, *ANSWERS, *CHATS}:
         return "jsonl"
     first = next(iter(row.values()), None)
     if (
@@ -190,6 +190,12 @@ def _refuse_beside(path: Path, row: dict[str, Any]) -> None:
         )
     if other is not None:
         raise InputError(f"{path} is {other[0]}; {other[1]}")
+
+
+def _holds_texts(outputs: Any) -> bool:
+    """Return whether outputs are vLLM's: texts, or objects with a text."""
+    first = outputs[0] if isinstance(outputs, list) and outputs else None
+    return isinstance(first, str) or (isinstance(first, dict) and "text" in first)
 
 
 def _holds_results(row: dict[str, Any]) -> bool:
