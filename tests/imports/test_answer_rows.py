@@ -9,8 +9,9 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.imports import AS_STORED, read_stored
-from veneer.imports.imported import BROKEN, HALF, TOOL
+from veneer.imports.imported import BROKEN, HALF, MARK, TOOL, WORD_ALONE
 from veneer.imports.together import ROW_IDS
+from veneer.systems.responses import read_responses
 
 
 def stored(tmp_path, *rows):
@@ -227,3 +228,30 @@ def test_a_cell_with_several_answers_is_refused(tmp_path):
         read_stored(path)
     path.write_text("prompt,response\nu,['No.']\nv,Yes.\n")
     assert len(read_stored(path).responses) == 2
+
+
+def test_a_mark_of_an_error_is_no_answer(tmp_path):
+    """FastChat's for a request that failed, a spreadsheet's for a text that begins with a dash."""
+    rows = [{"prompt": "u", "text": t} for t in ("$ERROR$", "#NAME?", "None", "No.")]
+    answers = stored(tmp_path, *rows)
+    assert [r.text for r in answers.responses] == ["None", "No."]
+    assert dict(answers.dropped) == {MARK: 2} and answers.noticed == {WORD_ALONE: 1}
+    path = tmp_path / "judged.csv"
+    path.write_text("prompt_id,text\n1,#NAME?\n")
+    with pytest.raises(InputError, match=r"line 2 is not a response .text is '#NAME.', a mark of"):
+        read_responses(path)
+
+
+def test_letters_of_a_wrong_encoding_are_named(tmp_path, caplog):
+    """The judge reads a refusal as an answer where its apostrophe became three letters."""
+    broken = "I\u2019m sorry, but I can\u2019t.".encode().decode("cp1252")
+    stored(tmp_path, {"prompt": "u", "text": broken}, {"prompt": "v", "text": "Où çà? Ça va."})
+    (warning,) = caplog.messages
+    assert "mine.jsonl: 1 of 2 texts hold letters such as 'â€™'" in warning
+    path = tmp_path / "judged.jsonl"
+    path.write_text(
+        json.dumps({"prompt_id": "1", "text": "Schöne Grüße".encode().decode("cp1252")})
+    )
+    caplog.clear()
+    read_responses(path)
+    assert "1 of 1 texts hold letters such as 'Ã¶'" in caplog.text

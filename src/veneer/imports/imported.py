@@ -11,7 +11,7 @@ from typing import Any
 from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call, word_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import Turns
-from veneer.foundation.text import FENCE, clean
+from veneer.foundation.text import FENCE, clean, is_no_text
 from veneer.imports.rows import as_response
 from veneer.prompts.files import transcript
 from veneer.prompts.prompt import Prompt
@@ -20,6 +20,9 @@ from veneer.systems.responses import Response
 
 BROKEN = "error: the answer broke off"
 TOOL = "error: a tool was called in place of an answer"
+MARK = "error: a mark of an error in place of the answer ($ERROR$, #NAME?)"
+WORDS = ("none", "nan", "null")
+WORD_ALONE = "the word None, nan or null alone: perhaps a request that failed"
 HALF = "half of a character written as ?"
 WITHHELD = "marked by a content filter"
 
@@ -126,6 +129,11 @@ class Imported:
         if ending is Ending.FAILED:
             self.dropped[TOOL if is_tool_call(finish) else BROKEN] += 1
             return
+        if is_no_text(text):
+            self.dropped[MARK] += 1
+            return
+        if text.strip().lower() in WORDS:
+            self.noticed[WORD_ALONE] += 1
         parts = split_reasoning(text)
         thoughts = [_valid(t) for t in (reasoning, parts.reasoning) if t is not None]
         reasoning, text = "\n\n".join(thoughts) if thoughts else None, parts.answer

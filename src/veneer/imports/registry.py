@@ -9,6 +9,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.content import check_regular, ending, opened
+from veneer.foundation.reading.decode import warn_of_damage
 from veneer.imports.batches import read_batch
 from veneer.imports.benchmarks import (
     read_alpaca_eval,
@@ -110,6 +111,7 @@ def read_stored(
     if system is not None:
         imported.name(system)
     refuse_prompts_within(imported)
+    warn_of_damage([r.text for r in imported.responses], str(path))
     return imported
 
 
