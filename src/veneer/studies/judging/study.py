@@ -173,7 +173,9 @@ def matched(
             if key in first:
                 raise InputError(
                     f"{path} holds sample {response.sample_id} of {response.system} for "
-                    f"{response.prompt_id!r}, as does {first[key]}; give each answer once"
+                    f"{response.prompt_id!r}, as does {first[key]}; give each answer once, and "
+                    "several answers to one prompt with their numbers as sample_id, from 0 "
+                    "(`veneer import` numbers them)"
                 )
             first[key] = path
             pairs.append((by_id[response.prompt_id], response))
