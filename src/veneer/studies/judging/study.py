@@ -23,6 +23,7 @@ from veneer.judges.llm import LLMJudge, Outcome
 from veneer.measures.clusters import of_ids
 from veneer.prompts.clusters import clusters_by_id
 from veneer.prompts.files import read_prompts
+from veneer.prompts.numbers import check_numbers
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -165,7 +166,9 @@ def matched(
     pairs, strange = [], []
     for path in files:
         _check_texts(path, by_id)
-        for response in read_responses(path):
+        responses = read_responses(path)
+        check_numbers((r.prompt_id for r in responses), [p.id for p in prompts], path)
+        for response in responses:
             if response.prompt_id not in by_id:
                 strange.append((path, response.prompt_id))
                 continue
