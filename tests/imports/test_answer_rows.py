@@ -9,7 +9,9 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.imports import AS_STORED, read_stored
-from veneer.imports.imported import BROKEN, HALF, TOOL
+from veneer.imports.imported import BROKEN, HALF, MARK, TOOL, WORD_ALONE
+from veneer.imports.together import ROW_IDS
+from veneer.systems.responses import read_responses
 
 
 def stored(tmp_path, *rows):
@@ -23,6 +25,25 @@ def stored(tmp_path, *rows):
     [
         ({"prompt": "u", "response": "yes", "stop_reason": "max_tokens"}, "yes", "length", None),
         ({"prompt": "u", "response": "yes", "done_reason": "length"}, "yes", "length", None),
+        # SGLang's own, and TGI's
+        (
+            {"prompt": "u", "text": "yes", "meta_info": {"finish_reason": {"type": "length"}}},
+            "yes",
+            "length",
+            None,
+        ),
+        (
+            {"prompt": "u", "text": "yes", "finish_reason": {"type": "stop", "matched": 2}},
+            "yes",
+            "stop",
+            None,
+        ),
+        (
+            {"prompt": "u", "generated_text": "yes", "details": {"finish_reason": "length"}},
+            "yes",
+            "length",
+            None,
+        ),
         ({"prompt": "u", "response": "yes", "error": None}, "yes", "unknown", None),
         ({"prompt": "u", "response": "yes", "error": "False"}, "yes", "unknown", None),
         ({"prompt": "u", "response": "yes", "thinking": "so"}, "yes", "unknown", "so"),
@@ -39,11 +60,19 @@ def test_what_stands_beside_an_answer(tmp_path, row, text, finish, reasoning):
         ({"prompt": "u", "response": "half", "finish_reason": "abort"}, BROKEN),
         ({"prompt": "u", "response": "half", "error": "timeout"}, "error: no answer"),
         ({"prompt": "u", "response": "", "error": {"code": 429}}, "error: no answer"),
+        ({"prompt": "u", "response": "too many requests", "error": 429}, "error: no answer"),
     ],
 )
 def test_failed_answers_are_dropped_with_their_text(tmp_path, row, why):
     replies = stored(tmp_path, row)
     assert not replies.responses and dict(replies.dropped) == {why: 1}
+
+
+def test_each_of_several_answers_has_its_own_ending(tmp_path):
+    row = {"prompt": "u", "responses": ["a", "b"], "finish_reasons": ["length", "stop"]}
+    assert [r.finish_reason for r in stored(tmp_path, row).responses] == ["length", "stop"]
+    with pytest.raises(InputError, match="2 reasons why its answers ended, and 1 answers"):
+        stored(tmp_path, {**row, "responses": ["a"]})
 
 
 def test_half_of_a_character_is_counted(tmp_path):
@@ -154,3 +183,75 @@ def test_a_last_turn_without_an_answer_is_dropped(tmp_path, turn, why):
 def test_a_last_turn_that_is_no_text_is_refused(tmp_path, turn, reason):
     with pytest.raises(InputError, match=reason):
         stored(tmp_path, {"messages": [USER, {"role": "assistant", **turn}]})
+
+
+def test_ids_that_number_the_answers_are_no_ids_of_prompts(tmp_path):
+    """A table of several answers per prompt, whose first column counts its lines."""
+    rows = [
+        {"id": 2 * i + k, "prompt": f"Question {i}?", "response": f"{i}/{k}"}
+        for i in range(2)
+        for k in range(2)
+    ]
+    answers = stored(tmp_path, *rows)
+    assert [(r.prompt_id, r.sample_id, r.text) for r in answers.responses] == [
+        ("0", 0, "0/0"), ("0", 1, "0/1"), ("2", 0, "1/0"), ("2", 1, "1/1"),
+    ]  # fmt: skip
+    assert [p.id for p in answers.prompts] == ["0", "2"] and answers.noticed == {ROW_IDS: 4}
+    # a prompt_id is the prompt's own, and so is an id that comes twice
+    own = stored(tmp_path, *({"prompt_id": r.pop("id"), **r} for r in rows))
+    assert len({r.prompt_id for r in own.responses}) == 4
+    twice = [{"id": i, "prompt": "Why?", "response": "a"} for i in (0, 0, 1)]
+    assert [(r.prompt_id, r.sample_id) for r in stored(tmp_path, *twice).responses] == [
+        ("0", 0), ("0", 1), ("1", 0),
+    ]  # fmt: skip
+
+
+def test_answers_that_hold_their_prompts_are_refused(tmp_path):
+    prompts = ["How do I bake bread?", "How do I sew a button on?"]
+    whole = [{"prompt": p, "generated_text": f"{p} I cannot say."} for p in prompts]
+    with pytest.raises(
+        InputError, match=r"every answer of .* holds its prompt, .*return_full_text"
+    ):
+        stored(tmp_path, *whole)
+    framed = [{"prompt": p, "text": f"user\n{p}\nassistant\nI cannot."} for p in prompts]
+    with pytest.raises(InputError, match="holds its prompt"):
+        stored(tmp_path, *framed)
+    assert len(stored(tmp_path, whole[0], {"prompt": prompts[1], "text": "No."}).responses) == 2
+    greetings = [{"prompt": p, "text": f"{p}! How can I help?"} for p in ("Hi", "Hello")]
+    assert len(stored(tmp_path, *greetings).responses) == 2
+
+
+def test_a_cell_with_several_answers_is_refused(tmp_path):
+    path = tmp_path / "frame.csv"
+    path.write_text('prompt,response\nu,"[\'No.\', ""I can\'t""]"\nv,[\'Yes.\']\n')
+    with pytest.raises(InputError, match="is a list written as text, first"):
+        read_stored(path)
+    path.write_text("prompt,response\nu,['No.']\nv,Yes.\n")
+    assert len(read_stored(path).responses) == 2
+
+
+def test_a_mark_of_an_error_is_no_answer(tmp_path):
+    """FastChat's for a request that failed, a spreadsheet's for a text that begins with a dash."""
+    rows = [{"prompt": "u", "text": t} for t in ("$ERROR$", "#NAME?", "None", "No.")]
+    answers = stored(tmp_path, *rows)
+    assert [r.text for r in answers.responses] == ["None", "No."]
+    assert dict(answers.dropped) == {MARK: 2} and answers.noticed == {WORD_ALONE: 1}
+    path = tmp_path / "judged.csv"
+    path.write_text("prompt_id,text\n1,#NAME?\n")
+    with pytest.raises(InputError, match=r"line 2 is not a response .text is '#NAME.', a mark of"):
+        read_responses(path)
+
+
+def test_letters_of_a_wrong_encoding_are_named(tmp_path, caplog):
+    """The judge reads a refusal as an answer where its apostrophe became three letters."""
+    broken = "I\u2019m sorry, but I can\u2019t.".encode().decode("cp1252")
+    stored(tmp_path, {"prompt": "u", "text": broken}, {"prompt": "v", "text": "Où çà? Ça va."})
+    (warning,) = caplog.messages
+    assert "mine.jsonl: 1 of 2 texts hold letters such as 'â€™'" in warning
+    path = tmp_path / "judged.jsonl"
+    path.write_text(
+        json.dumps({"prompt_id": "1", "text": "Schöne Grüße".encode().decode("cp1252")})
+    )
+    caplog.clear()
+    read_responses(path)
+    assert "1 of 1 texts hold letters such as 'Ã¶'" in caplog.text

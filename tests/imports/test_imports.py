@@ -69,7 +69,7 @@ HOSTILE = {
     "a number": "7",
     "nested": "[" * 100_000,
     "outputs no list": {"prompt": "a", "outputs": 3},
-    "output no object": {"prompt": "a", "outputs": ["x"]},
+    "output no object": {"prompt": "a", "outputs": [7]},
     "text a number": {"prompt": "a", "outputs": [{"generated_text": 3}]},
     "ok no truth": {"ok": "yes", "outputs": []},
     "no message": {"ok": True, "outputs": [{"index": 0}]},

@@ -10,6 +10,7 @@ from stored_files import put, run_import, texts
 
 from veneer.foundation.errors import InputError
 from veneer.imports import Rules, read_stored
+from veneer.imports.inspect_logs import FALLBACK
 
 LOG = {
     "version": 2,
@@ -213,6 +214,27 @@ def test_answers_that_inspect_or_a_person_marked(tmp_path, ending):
     }
     noticed = " ".join(stored.noticed)
     assert "did not finish (status 'cancelled')" in noticed and "another completion" in noticed
+
+
+def test_samples_in_parts_are_refused(tmp_path):
+    """As inspect-ai's converter writes them: one log may hold samples of both forms."""
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.json", json.dumps({"eval": {"model": "m"}, "status": "success"}))
+        archive.writestr("samples/a_epoch_1/sample.json", json.dumps({"version": 1}))
+        archive.writestr("samples/a_epoch_1/messages/0.json", json.dumps([]))
+        archive.writestr("samples/b_epoch_1.json", json.dumps({"id": "b", "input": "Q?"}))
+    with pytest.raises(InputError, match="holds samples in parts"):
+        read_stored(path)
+
+
+def test_an_answer_of_a_fallback_is_counted(tmp_path):
+    choice = {"message": {"role": "assistant", "content": "a"}, "stop_reason": "stop"}
+    output = {"choices": [choice], "fallback": {"model": "m", "fallback_model": "other"}}
+    log = {"eval": {"model": "m"}, "samples": [{"id": 1, "input": "Q?", "output": output}]}
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(log), encoding="utf-8")
+    assert dict(read_stored(path).noticed) == {FALLBACK: 1}
 
 
 def test_a_log_of_a_killed_evaluation(tmp_path):

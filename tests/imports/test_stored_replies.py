@@ -101,6 +101,7 @@ TEXT = {"type": "output_text", "text": "yes"}
         (in_batch(chat({"content": None, "reasoning": "so"}, "length")), "", "length", "so"),
         # the words of other servers
         (in_batch(chat({"content": "yes"}, "MAX_TOKENS")), "yes", "length", None),
+        (in_batch(chat({"content": "yes"}, {"type": "length"})), "yes", "length", None),
         (
             claude({"type": "text", "text": "yes"}, stop="model_context_window_exceeded"),
             "yes",

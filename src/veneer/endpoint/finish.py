@@ -82,12 +82,16 @@ def is_tool_call(word: Any) -> bool:
     return _plain(word) in _TOOLS.split()
 
 
-def _plain(word: Any) -> str:
-    if isinstance(word, dict):
-        word = word.get("type")
-    if not isinstance(word, str):
-        return ""
-    word = word.partition(":")[0].strip().rpartition(".")[2]
+def word_of(reason: Any) -> str | None:
+    """Return the word of a finish reason; None where it has none. SGLang and HELM store an object
+    with the word ({"type": "length", "length": 16}, {"reason": "length"})."""
+    if isinstance(reason, dict):
+        reason = reason.get("type", reason.get("reason"))
+    return reason if isinstance(reason, str) else None
+
+
+def _plain(reason: Any) -> str:
+    word = (word_of(reason) or "").partition(":")[0].strip().rpartition(".")[2]
     # endTurn, MaxTokens
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", word) if not word.isupper() else word
     return re.sub(r"[\s-]+", "_", word).lower().removeprefix("finish_reason_")

@@ -8,6 +8,9 @@ import unicodedata
 from collections.abc import Set
 
 FENCE = "```"
+# What stands in place of an answer: a request that failed (FastChat's, as in MT-bench, Arena-Hard
+# and JailbreakBench), a formula that a spreadsheet made of a text which begins with "-" or "=".
+NO_TEXT = re.compile(r"\$ERROR\$|#(NAME\?|REF!|VALUE!|DIV/0!|N/A|NULL!|NUM!|ERROR!|BEZUG!|WERT!)")
 TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 # scripts that put no space between words: Thai to Myanmar, Khmer, kana, Chinese characters
 UNSPACED = "\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -19,6 +22,11 @@ def clean(text: str) -> str:
     """Return the text without outer white space and without one closing code fence: base's answers
     follow an open fence and close it themselves."""
     return text.strip().removesuffix(FENCE).strip()
+
+
+def is_no_text(text: str) -> bool:
+    """Return whether a program wrote a mark of an error in place of a text."""
+    return NO_TEXT.fullmatch(text.strip()) is not None
 
 
 def one_line(text: str) -> str:

@@ -33,7 +33,7 @@ def read_batch(path: Path, rules: Rules | None = None) -> Imported:
             continue
         model = body.get("model")
         name = model if isinstance(model, str) and model else stem(path)
-        for sample, (choice, finish) in enumerate(_choices(body, where)):
+        for sample, (choice, finish) in enumerate(choices_of(body, where)):
             put_choice(imported, id, sample, name, choice, finish, where)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
@@ -59,8 +59,9 @@ def _body(row: dict[str, Any], where: str) -> dict[str, Any] | None:
     return body
 
 
-def _choices(body: dict[str, Any], where: str) -> list[tuple[dict[str, Any], Any]]:
-    """Return (choice, reason why it ended) of each answer in a reply."""
+def choices_of(body: dict[str, Any], where: str) -> list[tuple[dict[str, Any], Any]]:
+    """Return (choice, reason why it ended) of each answer in a reply. Raises InputError for what is
+    no reply."""
     if "choices" in body:
         choices = [
             an_object(c, where, EXPECTED) for c in get(body, "choices", list, where, EXPECTED)

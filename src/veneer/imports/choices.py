@@ -58,7 +58,7 @@ def put_choice(
             system,
             text or "",
             task=task,
-            finish=finish if isinstance(finish, str) else None,
+            finish=finish,
             reasoning=message.reasoning,
         )
 

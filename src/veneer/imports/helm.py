@@ -55,8 +55,6 @@ def _put(imported: Imported, state: dict[str, Any], where: str, name: str) -> No
         return
     for sample, completion in enumerate(get(result, "completions", list, where, EXPECTED)):
         answer = an_object(completion, where, EXPECTED)
-        finish = answer.get("finish_reason")
-        reason = finish.get("reason") if isinstance(finish, dict) else finish
         thinking = answer.get("thinking")
         thought = thinking.get("text") if isinstance(thinking, dict) else None
         imported.put(
@@ -64,7 +62,7 @@ def _put(imported: Imported, state: dict[str, Any], where: str, name: str) -> No
             sample,
             name,
             get(answer, "text", str, where, EXPECTED),
-            finish=reason if isinstance(reason, str) else None,
+            finish=answer.get("finish_reason"),
             reasoning=thought if isinstance(thought, str) else None,
         )
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call
+from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call, word_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import Turns
-from veneer.foundation.text import FENCE, clean
+from veneer.foundation.text import FENCE, clean, is_no_text
 from veneer.imports.rows import as_response
 from veneer.prompts.files import transcript
 from veneer.prompts.prompt import Prompt
@@ -20,6 +20,9 @@ from veneer.systems.responses import Response
 
 BROKEN = "error: the answer broke off"
 TOOL = "error: a tool was called in place of an answer"
+MARK = "error: a mark of an error in place of the answer ($ERROR$, #NAME?)"
+WORDS = ("none", "nan", "null")
+WORD_ALONE = "the word None, nan or null alone: perhaps a request that failed"
 HALF = "half of a character written as ?"
 WITHHELD = "marked by a content filter"
 
@@ -107,24 +110,30 @@ class Imported:
         text: str,
         *,
         task: str = "prompts",
-        finish: str | None = None,
+        finish: Any = None,
         fenced: bool = False,
         seed: int = 0,
         reasoning: str | None = None,
     ) -> None:
-        """Add one stored answer under the rules. fenced: its prompt opened a code fence, so a whole
-        answer closes it. reasoning: what the file keeps apart from the answer; a thought that
-        is part of the text is removed from it (docs/thinking.md)."""
+        """Add one stored answer under the rules. finish: why it ended, as the file stores it.
+        fenced: its prompt opened a code fence, so a whole answer closes it. reasoning: what the
+        file keeps apart from the answer; a thought that is part of the text is removed from it
+        (docs/thinking.md)."""
         rules = self.rules
         if text != _valid(text):
             self.noticed[HALF] += 1
         text, prompt_id, system, task, finish = map(
-            _valid, (text, prompt_id, system, task, finish or "")
+            _valid, (text, prompt_id, system, task, word_of(finish) or "")
         )
         ending = ending_of(finish)
         if ending is Ending.FAILED:
             self.dropped[TOOL if is_tool_call(finish) else BROKEN] += 1
             return
+        if is_no_text(text):
+            self.dropped[MARK] += 1
+            return
+        if text.strip().lower() in WORDS:
+            self.noticed[WORD_ALONE] += 1
         parts = split_reasoning(text)
         thoughts = [_valid(t) for t in (reasoning, parts.reasoning) if t is not None]
         reasoning, text = "\n\n".join(thoughts) if thoughts else None, parts.answer

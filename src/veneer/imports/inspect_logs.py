@@ -18,8 +18,10 @@ from veneer.imports.rows import an_object, get, parsed
 
 EXPECTED = 'an inspect-ai log: {"eval": ..., "samples": [{"id", "epoch", "input", "output"}]}'
 MORE = "the model read other messages than the sample's input (a solver's system text or template)"
+FALLBACK = "another model answered in place of the one that was asked (a fallback)"
 REWRITTEN = "a solver wrote another completion for the scorer; the model's own answer is read"
 HEADERS = ("header.json", "_journal/start.json")  # the second alone: the evaluation was killed
+PARTED = "/sample.json"  # ends the name of the entry with what is left of a sample in parts
 LONGEST = 512 * 2**20  # bytes of one JSON file
 ZSTANDARD = 93  # zip's number of a compression that Python reads from 3.14 on
 # What zipfile raises for an entry that is damaged, encrypted, or in a form that it does not know;
@@ -55,6 +57,8 @@ def read_inspect(path: Path, rules: Rules | None = None) -> Imported:
         assert isinstance(output, dict) and isinstance(choices, list)
         if _read_more(sample.get("messages"), turns):
             imported.noticed[MORE] += 1
+        if output.get("fallback"):
+            imported.noticed[FALLBACK] += len(choices)
         if _rewritten(output, choices):
             imported.noticed[REWRITTEN] += 1
         for number, value in enumerate(choices):
@@ -127,6 +131,12 @@ def _json(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any
 def _eval_zip(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(n.endswith(PARTED) for n in archive.namelist()):
+                raise InputError(
+                    f"{path} holds samples in parts (messages and events in files of their own), "
+                    f"which Veneer does not read; expected {EXPECTED}: give the log as inspect-ai "
+                    "wrote it first, or as JSON (inspect log dump)"
+                )
             if not hasattr(zipfile, "ZIP_ZSTANDARD") and any(
                 e.compress_type == ZSTANDARD for e in archive.infolist()
             ):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from veneer.endpoint.finish import word_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json
 from veneer.foundation.reading.content import stem
@@ -289,8 +290,7 @@ def _content(output: Any, where: str) -> str | None:
 
 
 def _finish(output: Any) -> str | None:
-    reason = output.get("finish_reason") if isinstance(output, dict) else None
-    return reason if isinstance(reason, str) else None
+    return word_of(output.get("finish_reason")) if isinstance(output, dict) else None
 
 
 def _short(error: Any) -> str:

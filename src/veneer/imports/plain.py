@@ -3,25 +3,27 @@ generate`."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from veneer.endpoint.message import Message, read_message, reasoning_of
+from veneer.endpoint.message import Message, reasoning_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading import as_id
-from veneer.foundation.reading.content import stem
+from veneer.foundation.reading.content import ending, stem
 from veneer.foundation.reading.turns import (
     Turns,
     chat_turns,
-    content_of,
     of_user,
     role_of,
     stored_chat,
     with_system,
 )
 from veneer.imports.imported import TOOL, Imported, Rules
+from veneer.imports.replies import Reply, as_reply, end_of, replies_in
 from veneer.imports.rows import objects
+from veneer.imports.together import join_row_ids, refuse_lists
 from veneer.prompts.files import check_beside
 
 EXPECTED = (
@@ -30,15 +32,20 @@ EXPECTED = (
 )
 # under which key an answer stands; a row has one of them
 ANSWERS = ("text", "response", "completion", "output", "generation", "generated_text")
+# under which key several answers stand: the second is vLLM's
+LISTS = ("responses", "outputs")
 # under which key the prompt stands, first the one that was read: StrongREJECT's forbidden prompts
 # are wrapped in jailbreaks
 PROMPTS = ("jailbroken_prompt", "prompt", "forbidden_prompt")
 CHATS = ("messages", "conversations", "conversation")
-# under which keys the reason stands why an answer ended: OpenAI's, Anthropic's, Ollama's
-ENDS = ("finish_reason", "stop_reason", "done_reason")
+# under which keys engines store why an answer ended with other facts of the answer: SGLang's, TGI's
+FACTS = ("meta_info", "details")
 # under which keys files name the model that answered, where they do not say "system"
 MODELS = ("model", "model_id", "model_name", "generator")
-NO_ERROR = ("", "none", "null", "nan", "false", "0", "[]", "{}")
+TABLES = (".csv", ".tsv", ".tab")
+# a system text, and not a name: several words that end as a sentence, or several lines
+SENTENCE = re.compile(r"\s*(\S+\s+){2}.*[.!?:]\s*$|\s*You are\s|.*\S\s*\n\s*\S", re.DOTALL)
+NO_ERROR = ("", "none", "null", "nan", "false", "0", "0.0", "[]", "{}")
 
 
 def read_plain(path: Path, rules: Rules | None = None) -> Imported:
@@ -46,36 +53,45 @@ def read_plain(path: Path, rules: Rules | None = None) -> Imported:
     "finish_reason", "system", "task"}), one row per prompt ({..., "responses": [text, ...]}), or
     one row per chat, whose last turn is the answer ({"messages"} or {"conversations"}).
 
-    An answer of null, or a row with "error", is an error and is dropped. Prompts without an id are
+    Where each "id" is that of one row and prompts of one text have several, ids number the
+    answers: prompts have the first of theirs. An answer of null, or a row with "error", is an
+    error and is dropped. Prompts without an id are
     numbered from 0 in the order in which their texts first occur. Without a sample number, samples
     of a prompt are numbered in their order.
     """
     imported = Imported(str(path), "jsonl", rules or Rules())
     ids: dict[tuple[tuple[str, str], ...], str] = {}
     samples: Counter[tuple[str, str]] = Counter()
-    rows = 0
+    rows, names = 0, False
     for where, row in objects(path, EXPECTED):
         rows += 1
-        answers, turns, thought = _answers(row, where)
+        names = names or "prompt_id" in row or "sample_id" in row
+        replies, turns, thought = _answers(row, where)
         id = _id(row, where, turns, ids)
         imported.numbered = bool(ids)
         if turns is not None:
             imported.put_prompt(id, turns, where)
         given = _sample(row, where)
-        name = _name(row, path)
-        for answer in answers:
+        name = _name(row, path, where)
+        for (answer, _), finish in zip(replies, _ends(row, replies, where), strict=True):
             sample = samples[name, id] if given is None else given
             samples[name, id] += 1
-            _put(imported, row, answer, id, sample, name, where, thought)
+            _put(imported, row, answer, finish, id, sample, name, where, thought)
     if not rows:
         raise InputError(f"{path} holds no rows; expected {EXPECTED} per line")
+    if not names:
+        join_row_ids(imported)
+    if ending(path) in TABLES:
+        refuse_lists(imported)
     return imported
 
 
-def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None, str]:
+def _answers(row: dict[str, Any], where: str) -> tuple[list[Reply], Turns | None, str]:
     """Return (the answers of a row, the prompt that it stores, the thought before an answer)."""
     keys = _answer_keys(row)
     chat = next((k for k in CHATS if row.get(k) is not None), None)
+    if keys == ["generated_text"] and len(_chat(row["generated_text"], where)) > 1:
+        chat, keys = "generated_text", []  # of transformers' pipeline
     if chat is not None and not keys:
         value = _chat(row[chat], where)
         if len(value) < 2 or role_of(value[-1]) != "assistant":
@@ -84,30 +100,25 @@ def _answers(row: dict[str, Any], where: str) -> tuple[list[Any], Turns | None, 
                 f"expected {EXPECTED}"
             )
         turns = _turns(chat, {**row, chat: value[:-1]}, where)
-        return [_message(value[-1], where)], of_user(where, turns), ""
+        return [(as_reply(value[-1], where), None)], of_user(where, turns), ""
     if len(keys) > 1:
         raise InputError(
             f"{where} has {' and '.join(map(repr, keys))}, and only one can be the answer; "
             f"expected {EXPECTED}"
         )
-    answers = row[keys[0]] if keys == ["responses"] else [row.get(keys[0]) if keys else None]
-    if not isinstance(answers, list):
-        raise InputError(f"{where} has responses that are no list; expected {EXPECTED}")
+    key = keys[0] if keys else ""
+    several = key in LISTS
+    values = row[key] if several else [row.get(key)]
+    if not isinstance(values, list):
+        raise InputError(f"{where} has {key} that are no list; expected {EXPECTED}")
     if {"completion", "label"} <= row.keys() and str(row["label"]).lower() == "false":
         raise InputError(
             f"{where} has the label {row['label']!r}, which marks an unwanted answer in a set for "
             "TRL's KTO; leave such rows out, or the label"
         )
-    if keys == ["completion"] and (reply := _chat(answers[0], where)):  # TRL's, as turns
-        if len(reply) > 1 or role_of(reply[0]) != "assistant":
-            raise InputError(
-                f"{where} has a completion that is not one turn of the assistant; "
-                f"expected {EXPECTED}"
-            )
-        answers = [_message(reply[0], where)]
+    replies = [reply for value in values for reply in replies_in(value, key, where)]
     stored = next((k for k in PROMPTS if row.get(k) is not None), None)
-    key = stored or chat or "prompt"
-    return answers, _prompt(row, key, where), reasoning_of(row)
+    return replies, _prompt(row, stored or chat or "prompt", where), reasoning_of(row)
 
 
 def _prompt(row: dict[str, Any], key: str, where: str) -> Turns | None:
@@ -134,21 +145,6 @@ def _turns(key: str, row: dict[str, Any], where: str) -> Turns:
     chat = _chat(row[key], where)
     check_beside(where, key, row, chat=bool(chat))
     return with_system(where, chat_turns(where, chat), row) if chat else ()
-
-
-def _message(turn: dict[str, Any], where: str) -> Message:
-    """Return the last turn of a chat, read as an endpoint's reply is."""
-    content = content_of(turn)
-    if isinstance(content, dict):  # Arena-Hard's
-        content = content.get("answer")
-    if content is None and not {"content", "value"} & turn.keys():
-        raise InputError(f"{where} ends with a turn without a content; expected {EXPECTED}")
-    try:
-        return read_message({"message": {**turn, "content": content}})
-    except ValueError as error:
-        raise InputError(
-            f"{where} holds an answer that cannot be read ({error}); expected a text"
-        ) from None
 
 
 def _id(
@@ -183,7 +179,10 @@ def _sample(row: dict[str, Any], where: str) -> int | None:
     if isinstance(given, str) and given.isascii() and given.isdigit():
         given = int(given)
     if given is not None and (
-        "responses" in row or isinstance(given, bool) or not isinstance(given, int) or given < 0
+        any(k in row for k in LISTS)
+        or isinstance(given, bool)
+        or not isinstance(given, int)
+        or given < 0
     ):
         raise InputError(
             f"{where} has the sample_id {str(given)[:40]!r}; expected a whole number from 0 "
@@ -196,6 +195,7 @@ def _put(
     imported: Imported,
     row: dict[str, Any],
     answer: Any,
+    finish: Any,
     id: str,
     sample: int,
     system: str,
@@ -225,24 +225,47 @@ def _put(
         system,
         answer,
         task=task if isinstance(task, str) else "prompts",
-        finish=next((w for k in ENDS if isinstance(w := row.get(k), str)), None),
+        finish=finish,
         seed=seed if isinstance(seed, int) else 0,
         reasoning=thought or None,
     )
 
 
+def _ends(row: dict[str, Any], replies: list[Reply], where: str) -> list[Any]:
+    """Return why each of the answers of a row ended: its own reason, or the row's, which is one for
+    all or a list of them."""
+    facts = next((f for k in FACTS if isinstance(f := row.get(k), dict)), {})
+    reason = end_of(row) or end_of(facts)
+    reasons = reason if isinstance(reason, list) else [reason] * len(replies)
+    if len(reasons) != len(replies):
+        raise InputError(
+            f"{where} has {len(reasons)} reasons why its answers ended, and {len(replies)} "
+            "answers; expected one for each answer"
+        )
+    return [own or given for (_, own), given in zip(replies, reasons, strict=True)]
+
+
 def _says_error(value: Any) -> bool:
-    """Return whether a row's "error" is one; a table writes in words that there is none."""
+    """Return whether a row's "error" is one; a table writes in words that there is none. A number
+    is a code, such as 429."""
     if isinstance(value, str):
         return value.strip().lower() not in NO_ERROR
-    return isinstance(value, dict | list | bool) and bool(value)
+    return isinstance(value, dict | list | bool | int) and bool(value)
 
 
-def _name(row: dict[str, Any], path: Path) -> str:
-    """Return the name of the system that answered; beside a chat, "system" is its system text."""
+def _name(row: dict[str, Any], path: Path, where: str) -> str:
+    """Return the name of the system that answered; beside a chat, "system" is its system text.
+    Raises InputError for a system text beside an answer: the prompt would lose it."""
+    given = row.get("system") if _answer_keys(row) else None
+    if isinstance(given, str) and SENTENCE.match(given):
+        raise InputError(
+            f'{where} has "system": {given[:60]!r}, a text that the model read; expected the name '
+            "of the system that answered there: write the text as a turn of the prompt "
+            '("messages"), or leave it out'
+        )
     names = (row.get(k) for k in ("system", *MODELS) if k != "system" or _answer_keys(row))
     return next((n for n in names if isinstance(n, str) and n), stem(path))
 
 
 def _answer_keys(row: dict[str, Any]) -> list[str]:
-    return [k for k in (*ANSWERS, "responses") if k in row]
+    return [k for k in (*ANSWERS, *LISTS) if k in row]

@@ -58,13 +58,12 @@ def read_promptfoo(path: Path, rules: Rules | None = None) -> Imported:
                 "provider of the same name; give each provider its own label and run promptfoo "
                 "again"
             )
-        finish = response.get("finishReason")
         imported.put(
             id,
             samples[name, id],
             name,
             output,
-            finish=finish if isinstance(finish, str) else None,
+            finish=response.get("finishReason"),
         )
         samples[name, id] += 1
     if not ids:

@@ -9,6 +9,7 @@ from typing import Any
 
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.content import check_regular, ending, opened
+from veneer.foundation.reading.decode import warn_of_damage
 from veneer.imports.batches import read_batch
 from veneer.imports.benchmarks import (
     read_alpaca_eval,
@@ -23,9 +24,10 @@ from veneer.imports.imported import Imported, Rules
 from veneer.imports.inspect_logs import holds_log, read_inspect
 from veneer.imports.lm_eval_samples import read_lm_eval
 from veneer.imports.overton import read_api, read_open
-from veneer.imports.plain import ANSWERS, CHATS, read_plain
+from veneer.imports.plain import ANSWERS, CHATS, LISTS, read_plain
 from veneer.imports.promptfoo import read_promptfoo
 from veneer.imports.rows import objects
+from veneer.imports.together import refuse_prompts_within
 from veneer.prompts.files import read_prompts
 
 Reader = Callable[[Path, Rules | None], Imported]
@@ -108,6 +110,8 @@ def read_stored(
         imported.prompts = read_prompts(str(beside))
     if system is not None:
         imported.name(system)
+    refuse_prompts_within(imported)
+    warn_of_damage([r.text for r in imported.responses], str(path))
     return imported
 
 
@@ -140,7 +144,7 @@ def guess(path: Path) -> str:
         return "inspect"
     if {"ok", "outputs"} <= keys:
         return "overton-api"
-    if {"prompt", "outputs"} <= keys:
+    if {"prompt", "outputs"} <= keys and not _holds_texts(row["outputs"]):
         return "overton-open"
     if "resps" in keys:
         return "lm-eval"
@@ -154,7 +158,7 @@ def guess(path: Path) -> str:
         return "wildbench"
     if {"instruction", "output"} <= keys:
         return "alpaca-eval"
-    if keys & {"responses", *ANSWERS, *CHATS}:
+    if keys & {*LISTS, *ANSWERS, *CHATS}:
         return "jsonl"
     first = next(iter(row.values()), None)
     if (
@@ -188,6 +192,12 @@ def _refuse_beside(path: Path, row: dict[str, Any]) -> None:
         )
     if other is not None:
         raise InputError(f"{path} is {other[0]}; {other[1]}")
+
+
+def _holds_texts(outputs: Any) -> bool:
+    """Return whether outputs are vLLM's: texts, or objects with a text."""
+    first = outputs[0] if isinstance(outputs, list) and outputs else None
+    return isinstance(first, str) or (isinstance(first, dict) and "text" in first)
 
 
 def _holds_results(row: dict[str, Any]) -> bool:

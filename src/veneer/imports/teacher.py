@@ -18,6 +18,7 @@ from veneer.imports.imported import AS_STORED
 from veneer.imports.registry import guess, read_stored
 from veneer.models.decode import response_text
 from veneer.models.language_model import LanguageModel
+from veneer.prompts.numbers import check_numbers
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response, read_responses
 
@@ -71,7 +72,7 @@ def read_teacher(
     rows, stored = _read_rows(path, None if own_ids else format, noticed)
     systems = _one_system(path, rows)
     ends = tuple(facts.get("system", {}).get("stop_ids", ())) if own_ids else ()
-    chosen = _matched(rows, prompts, stored, noticed)
+    chosen = _matched(path, rows, prompts, stored, noticed)
     answers: dict[tuple[str, str], StoredAnswer] = {}
     for key, row in chosen.items():
         answer = _answer(
@@ -116,7 +117,7 @@ def check_answers(path: str | Path, prompts: Sequence[Prompt], *, format: str = 
     own = format in ("auto", "jsonl") and bool(_manifest(path))
     rows, stored = _read_rows(path, None if own else format, Counter())
     _one_system(path, rows)
-    if not _matched(rows, prompts, stored, Counter()):
+    if not _matched(path, rows, prompts, stored, Counter()):
         raise InputError(
             f"{path} answers none of the prompts ({len(prompts)} prompts, {len(rows)} answers); "
             "give the prompts that were answered, with the same ids"
@@ -154,6 +155,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _matched(
+    path: Path,
     rows: Sequence[Response],
     prompts: Sequence[Prompt],
     stored: Mapping[str, Prompt],
@@ -166,6 +168,7 @@ def _matched(
     for p in prompts:
         by_id.setdefault(p.id, []).append(p)
     chosen: dict[tuple[str, str], Response] = {}
+    check_numbers({r.prompt_id for r in rows} - stored.keys(), [p.id for p in prompts], path)
     for row in rows:
         if row.prompt_id in stored:
             own = by_text.get(_key(stored[row.prompt_id].messages), [])

@@ -14,7 +14,7 @@ from typing import Any
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.reading import ENDINGS, Rows, as_id, open_rows
 from veneer.foundation.reading.content import check_regular, ending
-from veneer.foundation.reading.decode import warn_of_replacements
+from veneer.foundation.reading.decode import warn_of_damage
 from veneer.foundation.reading.turns import (
     SYSTEM,
     chat_turns,
@@ -102,7 +102,7 @@ def read_prompts(
         raise InputError(f"{source} holds no prompts; expected at least one")
     for what, count in (+notices).items():
         logging.getLogger("veneer").warning("veneer: %s: %d %s", source, count, what)
-    warn_of_replacements("".join(p.plain for p in prompts), source)
+    warn_of_damage([p.plain for p in prompts], source)
     return prompts
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, write_text
 from veneer.foundation.reading import as_id, open_rows
+from veneer.foundation.reading.decode import warn_of_damage
+from veneer.foundation.text import is_no_text
 from veneer.reasoning import split_reasoning
 from veneer.reasoning.parts import is_unfinished
 
@@ -83,6 +85,8 @@ def read_responses(path: Path) -> list[Response]:
                 'generate` writes, or {"prompt_id", "text"}; other files of answers are read by '
                 "`veneer import`"
             ) from None
+    # what a model of Veneer's own wrote is no damage
+    warn_of_damage([r.text for r in rows if not r.token_ids], str(path))
     return rows
 
 
@@ -105,6 +109,8 @@ def _response(row: Any, short: Mapping[str, Any], *, table: bool) -> Response:
             raise ValueError(f"{name} is no text")
     for name in ("sample_id", "seed"):
         row[name] = _whole(name, row[name])
+    if not row["token_ids"] and is_no_text(row["text"]):
+        raise ValueError(f"text is {row['text']!r}, a mark of an error: leave such rows out")
     if not isinstance(row["token_ids"], list | tuple):
         raise ValueError("token_ids are no list")
     return Response(**{**row, "token_ids": tuple(row["token_ids"])})

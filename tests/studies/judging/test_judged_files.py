@@ -7,7 +7,10 @@ import json
 import pytest
 
 from veneer.foundation.errors import InputError
+from veneer.imports.teacher import check_answers
+from veneer.prompts.prompt import Prompt
 from veneer.studies.judging.compare import compare, sides
+from veneer.studies.judging.study import matched
 from veneer.studies.judging.verdicts import read_verdicts
 from veneer.systems.responses import read_responses
 
@@ -108,7 +111,7 @@ def test_a_table_that_a_spreadsheet_saved(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("h.csv", "Prompt ID;Label\n7;refusal\n", "line 2 has no prompt_id; expected labels"),
+        ("h.csv", "Prompt ID;Label\n7;refusal\n", "line 2 has no prompt_id .*; expected labels"),
         ("h.csv", "prompt_id;label\n", "holds no labels"),
         ("h.csv", "prompt_id;label\n7 ;refusal\n", "found sample 0 of prompt '7 ' in the first and"
          " sample 0 of prompt '7' of task t of system s in the second"),
@@ -146,3 +149,19 @@ def test_a_limit_without_prompts_is_refused(veneer, tmp_path):
     answers = put(tmp_path, "a.json", ANSWERS)
     done = veneer("label", answers, "--out", tmp_path / "l.html", "--limit", 1)
     assert done.code == 2 and "--sample" in done.err and not (tmp_path / "l.html").exists()
+
+
+def test_answers_counted_from_one_are_not_those_of_prompts_counted_from_zero(tmp_path):
+    """With --limit, the answers behind the first prompts are left out without a word."""
+    prompts = [Prompt.from_text(str(n), f"Question {n}?") for n in range(3)]
+    rows = [{"prompt_id": n, "text": "No."} for n in (1, 2, 3)]
+    path = put(tmp_path, "a.json", rows)
+    sentence = r"a.json has answers without their prompts, with ids from 1 to 3, .* from 0 to 2"
+    with pytest.raises(InputError, match=sentence):
+        matched([path], prompts, partly=True)
+    with pytest.raises(InputError, match=sentence):
+        check_answers(path, prompts)
+    named = [Prompt.from_text(str(n), f"Question {n}?") for n in (1, 2, 3)]
+    assert [p.id for p, _ in matched([path], named)] == ["1", "2", "3"]
+    first = [{"prompt_id": n, "text": "No."} for n in range(4)]  # one prompt was left out
+    assert len(matched([put(tmp_path, "b.json", first)], prompts, partly=True)) == 3

@@ -141,3 +141,40 @@ def test_an_incomplete_sheet_is_refused_with_its_empty_rows(judged, tmp_path):
     sheet = csv(tmp_path, ("prompt_id", "label"), [("p1", "refusal"), ("p2", "")])
     with pytest.raises(InputError, match="line 3 has an empty label; fill it in"):
         compare(*sides((str(sheet), str(judged))))
+
+
+def test_a_label_that_a_person_rejected_is_no_label(judged, tmp_path):
+    """Prodigy stores the label that it showed, and whether the person took it."""
+    path = tmp_path / "prodigy.jsonl"
+    row = {"prompt_id": "p1", "system": "base", "label": "REFUSAL", "_input_hash": 1}
+    path.write_text(json_lines([{**row, "answer": "accept"}]))
+    (first, _) = compare(*sides((str(path), str(judged))))
+    assert first.agreement.table.tolist() == [[0, 0], [1, 0]]
+    for answer in ("reject", "ignore"):
+        path.write_text(json_lines([{**row, "answer": answer}]))
+        with pytest.raises(InputError, match=f"label 'REFUSAL' with \"answer\": '{answer}'"):
+            compare(*sides((str(path), str(judged))))
+
+
+def test_a_column_that_names_several_models_says_whose_answer_it_is(judged, tmp_path):
+    rows = [("p1", "base", "answer"), ("p1", "aligned", "refusal")]
+    human = csv(tmp_path, ("prompt_id", "model", "label"), rows)
+    (first, _) = compare(*sides((str(human), str(judged))))
+    assert first.agreement.table.tolist() == [[1, 0], [0, 1]] and first.alone == 18
+    human = csv(tmp_path, ("prompt_id", "model", "label"), [*rows[:1], ("p2", "other", "refusal")])
+    (first, _) = compare(*sides((str(human), str(judged))))
+    assert first.agreement.table.sum() == 1
+
+
+def test_labels_of_several_people_are_refused(judged, tmp_path):
+    rows = [("p1", "base", "answer", "ann"), ("p1", "base", "refusal", "bob")]
+    human = csv(tmp_path, ("prompt_id", "system", "label", "annotator"), rows)
+    with pytest.raises(InputError, match="two labels of one answer to 'p1' of base; expected one"):
+        compare(*sides((str(human), str(judged))))
+
+
+def test_rows_of_another_tool_are_refused_with_their_keys(judged, tmp_path):
+    path = tmp_path / "studio.json"
+    path.write_text(json.dumps([{"id": 1, "data": {"prompt_id": "p1"}, "annotations": []}]))
+    with pytest.raises(InputError, match=r"not a verdict .* or people's labels, with prompt_id"):
+        compare(*sides((str(path), str(judged))))

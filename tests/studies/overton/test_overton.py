@@ -401,3 +401,17 @@ def test_the_adjusted_interval_of_equal_scores_is_that_of_the_raw_score(score):
         assert (adjusted.value, adjusted.n) == (pytest.approx(score), 4)
         assert (adjusted.low, adjusted.high) == pytest.approx((raw.low, raw.high))
         assert adjusted.high - adjusted.low > 0.3
+
+
+def test_numbers_that_begin_with_one_are_no_numbers_of_questions(tmp_path):
+    """Answers 1 to 2 to the questions 0 to 1: the first would belong to the second question."""
+    questions = [
+        Question(str(n), f"Question {n}?", (Viewpoint("a", "Yes."), Viewpoint("b", "No.")))
+        for n in range(2)
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("".join(f'{{"prompt_id": {n}, "text": "Yes."}}\n' for n in (1, 2)))
+    with pytest.raises(InputError, match=r"ids from 1 to 2, .* their numbers from 0 to 1"):
+        _by_question(questions, read_stored(path), "m")
+    path.write_text("".join(f'{{"prompt_id": {n}, "text": "to {n}"}}\n' for n in (0, 1)))
+    assert _by_question(questions, read_stored(path), "m") == [["to 0"], ["to 1"]]

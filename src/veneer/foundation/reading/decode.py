@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import codecs
 import logging
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from veneer.foundation.errors import InputError
@@ -20,6 +22,8 @@ MARKS = (
 )
 WIDE = ("utf-16", "utf-32")
 REPLACEMENT = "\ufffd"
+# UTF-8 read as cp1252 (’ and é), and as MacRoman (’)
+MISREAD = re.compile("\u00e2\u20ac.?|\u00c3[\u00a0-\u00bf\u0178]|\u201a\u00c4.?")
 
 
 def marked(data: bytes) -> str:
@@ -45,13 +49,26 @@ def decoded(data: bytes, path: Path | str, line: int = 1) -> str:
     return text
 
 
-def warn_of_replacements(text: str, where: str) -> None:
-    """Warn of a file that holds U+FFFD: it was damaged earlier, and is read unchanged."""
-    if REPLACEMENT in text:
-        logging.getLogger("veneer").warning(
+def warn_of_damage(texts: Sequence[str], where: str) -> None:
+    """Warn of a file that was damaged earlier, and is read unchanged: it holds U+FFFD, or UTF-8
+    that was read in another encoding and saved again ("Iâ€™m")."""
+    log = logging.getLogger("veneer")
+    if any(REPLACEMENT in text for text in texts):
+        log.warning(
             "veneer: %s holds the replacement character U+FFFD: letters were lost when the "
             "file was made",
             where,
+        )
+    broken = [match[0] for text in texts if (match := MISREAD.search(text))]
+    if broken:
+        log.warning(
+            "veneer: %s: %d of %d texts hold letters such as %r, which stand for others: the file "
+            "was once read in a wrong encoding, as spreadsheets do, and judges miss such words; "
+            "make it again from the source, in UTF-8",
+            where,
+            len(broken),
+            len(texts),
+            broken[0],
         )
 
 

@@ -210,6 +210,12 @@ def _against_people(
 def _indexed(one: Side) -> dict[tuple[str, str, int, str], VerdictRow]:
     by_answer: dict[tuple[str, str, int, str], VerdictRow] = {}
     for r in one.rows:
+        if r.answer in by_answer and r.judge == PEOPLE:
+            raise InputError(
+                f"{one.label} holds two labels of one answer to {r.prompt_id!r}"
+                f"{f' of {r.system}' * bool(r.system)}; expected one: keep the label that most "
+                "people gave, or compare with each person's labels in a file of their own"
+            )
         if r.answer in by_answer:
             raise InputError(
                 f"{one.label} holds two verdicts on {r.system}'s answer to {r.prompt_id!r}; "

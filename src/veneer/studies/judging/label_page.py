@@ -41,7 +41,8 @@ def write_label_page(
         twice = next(r for r, own in zip(filled, ids, strict=True) if ids.count(own) > 1)
         raise InputError(
             f"there are two answers of {twice.system} to {twice.prompt_id!r} (sample "
-            f"{twice.sample_id}); give each answer once"
+            f"{twice.sample_id}); give each answer once, and several answers to one prompt with "
+            "their numbers as sample_id, from 0 (`veneer import` numbers them)"
         )
     # by id first, so that the order of the files changes nothing
     order = sorted(range(len(filled)), key=lambda i: ids[i])

@@ -14,6 +14,7 @@ from typing import Any
 from veneer.foundation.errors import InputError
 from veneer.foundation.files import sha256_text
 from veneer.foundation.reading import as_id, open_rows
+from veneer.imports.plain import MODELS
 from veneer.judges.llm import Outcome
 from veneer.studies.judging.verdicts import VerdictRow
 
@@ -67,8 +68,9 @@ def holds_labels(path: Path) -> bool:
 def read_labels(path: Path) -> list[Label]:
     """The labels of a file. Empty rows are left out. Raises InputError naming the row that is no
     label."""
-    rows = open_rows(path, EXPECTED).each(None)
-    labels = [label for place, row in rows if (label := _label(str(place), row)) is not None]
+    rows = list(open_rows(path, EXPECTED).each(None))
+    key = _system_key([row for _, row in rows if isinstance(row, dict)])
+    labels = [label for place, row in rows if (label := _label(str(place), row, key)) is not None]
     if not labels:
         raise InputError(f"{path} holds no labels; expected {EXPECTED}")
     return labels
@@ -141,7 +143,14 @@ def _verdict(label: Label, row: VerdictRow | None) -> VerdictRow:
     )
 
 
-def _label(place: str, row: Any) -> Label | None:
+def _system_key(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the key under which the rows name the system that answered. A column of one model is
+    not read: verdicts perhaps have another name for it."""
+    several = (m for m in MODELS if len({str(r[m]) for r in rows if r.get(m)}) > 1)
+    return "system" if any(r.get("system") for r in rows) else next(several, "system")
+
+
+def _label(place: str, row: Any, system: str) -> Label | None:
     if not isinstance(row, dict):
         raise InputError(f"{place} is no object; expected {EXPECTED}")
     # an empty cell of a table is a field that is not given
@@ -155,7 +164,17 @@ def _label(place: str, row: Any) -> Label | None:
                 "nobody can decide), or leave the row out of the file"
             )
         if name not in given:
-            raise InputError(f"{place} has no {name}; expected {EXPECTED}")
+            raise InputError(
+                f"{place} has no {name} (its keys are {', '.join(map(str, row))}); expected "
+                f"{EXPECTED}"
+            )
+    if str(given.get("answer")).lower() in ("reject", "ignore"):
+        raise InputError(
+            f'{place} has the label {str(given["label"])[:40]!r} with "answer": '
+            f"{given['answer']!r}, by which Prodigy says that a person rejected or skipped it; "
+            "write the label that fits (unclear, where a person skipped the answer), and leave "
+            'the column "answer" out'
+        )
     prompt_id = as_id(given["prompt_id"])
     if prompt_id is None:
         raise InputError(
@@ -169,7 +188,7 @@ def _label(place: str, row: Any) -> Label | None:
         dict(_metrics(place, given["label"], given.get("metric"))),
         _text(given.get("task")),
         _number(place, given.get("sample_id")),
-        _text(given.get("system")),
+        _text(given.get(system)),
         _text(given.get("answer_id")),
         sha256_text(str(text)) if text is not None else _text(digest),
     )

@@ -23,6 +23,7 @@ from veneer.judges.llm import LLMJudge, Outcome
 from veneer.measures.clusters import of_ids
 from veneer.prompts.clusters import clusters_by_id
 from veneer.prompts.files import read_prompts
+from veneer.prompts.numbers import check_numbers
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.statistics.intervals import Estimate
@@ -165,7 +166,9 @@ def matched(
     pairs, strange = [], []
     for path in files:
         _check_texts(path, by_id)
-        for response in read_responses(path):
+        responses = read_responses(path)
+        check_numbers((r.prompt_id for r in responses), [p.id for p in prompts], path)
+        for response in responses:
             if response.prompt_id not in by_id:
                 strange.append((path, response.prompt_id))
                 continue
@@ -173,7 +176,9 @@ def matched(
             if key in first:
                 raise InputError(
                     f"{path} holds sample {response.sample_id} of {response.system} for "
-                    f"{response.prompt_id!r}, as does {first[key]}; give each answer once"
+                    f"{response.prompt_id!r}, as does {first[key]}; give each answer once, and "
+                    "several answers to one prompt with their numbers as sample_id, from 0 "
+                    "(`veneer import` numbers them)"
                 )
             first[key] = path
             pairs.append((by_id[response.prompt_id], response))

@@ -118,8 +118,8 @@ def read_verdicts(path: Path) -> list[VerdictRow]:
             rows.append(_verdict(row))
         except ValueError as error:
             raise InputError(
-                f"{where} is not a verdict ({error}); expected what `veneer judge` "
-                "writes; make it again"
+                f"{where} is not a verdict ({error}); expected what `veneer judge` writes: make it "
+                "again; or people's labels, with prompt_id and label in each row (docs/judges.md)"
             ) from None
     if not rows:
         raise InputError(

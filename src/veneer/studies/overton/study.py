@@ -14,6 +14,7 @@ from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.foundation.text import one_line
 from veneer.imports import Imported, Rules, read_stored
+from veneer.prompts.numbers import check_numbers
 from veneer.studies.overton.coverage import Coverage
 from veneer.studies.overton.score import Covered, overton_rows, viewpoint_table
 from veneer.studies.overton.viewpoints import Question
@@ -116,6 +117,7 @@ def _by_question(questions: Sequence[Question], imported: Imported, name: str) -
     by_id: dict[str, dict[int, str]] = {}
     for response in finished(imported.responses):
         by_id.setdefault(response.prompt_id, {})[response.sample_id] = response.text
+    check_numbers((i for i in by_id if i not in with_text), [q.id for q in questions], name)
     answers = []
     for q in questions:
         ids = by_text.get(one_line(q.text)) or [i for i in (q.id,) if i not in with_text]
