@@ -282,6 +282,30 @@ def test_judges_without_a_model_work_too(veneer, stored, tmp_path):
     assert rates == {"base": 0.0, "aligned": 0.5}
 
 
+def test_answers_say_themselves_what_was_answered(veneer, tmp_path):
+    """Those of a task name it; `veneer import` writes the prompts of a file beside the answers."""
+    made = tmp_path / "made.jsonl"
+    words = ("--model", "lab:base", "--plain", "--limit", 3, "--max-new-tokens", 4, "--out", made)
+    assert veneer("generate", "--prompts", "lab-requests", *words).code == 0
+    assert veneer("judge", made, "--judge", "refusal", "--out", tmp_path / "task").code == 0
+    assert {r.task for r in Results.read(tmp_path / "task" / "results.jsonl")} == {"lab-requests"}
+
+    outputs, answers = tmp_path / "outputs.json", tmp_path / "answers.jsonl"
+    rows = [{"instruction": "How?", "output": "I'm sorry, but I can't help.", "generator": "g"}]
+    outputs.write_text(json.dumps(rows))
+    assert veneer("import", outputs, "--out", answers).code == 0
+    result = veneer("judge", answers, "--judge", "refusal", "--out", tmp_path / "file")
+    assert result.code == 0, result.err
+    (rate,) = Results.read(tmp_path / "file" / "results.jsonl").where(metric="refusal_rate")
+    assert rate.value == 1
+    write_responses(
+        answers, [Response("p", 0, "s", t, "a", (), "stop", 0) for t in ("svamp", "advbench")]
+    )
+    (tmp_path / "answers.jsonl.prompts.jsonl").unlink()
+    result = veneer("judge", answers, "--judge", "refusal", "--out", tmp_path / "two")
+    assert result.code == 2 and "to several tasks (advbench, svamp)" in result.err
+
+
 def test_bad_input_is_one_sentence(veneer, stored, tmp_path):
     prompts, base, _ = stored
     out = ("--out", tmp_path / "judged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -23,9 +24,10 @@ class AnsweredPrompts:
     """The prompts that were answered: a task's, or those of a file."""
 
     task: str | None = None
-    """Task whose prompts were answered."""
+    """Task whose prompts were answered. Default: the one that all answers name."""
     prompts: Annotated[str | None, Option(metavar="FILE")] = None
-    """File of the prompts that were answered, in place of a task."""
+    """File of the prompts that were answered, in place of a task. Default: the file that `veneer
+    import` wrote beside the answers."""
     column: str | None = None
     """Column that holds the prompt, in a CSV or Parquet file or a hub data set."""
     data: Annotated[str | None, Option(metavar="FOLDER")] = None
@@ -35,15 +37,34 @@ class AnsweredPrompts:
     limit: int | None = None
     """Use only the answers to the first N prompts. Default: all."""
 
+    def of_answers(self, files: Sequence[Path]) -> AnsweredPrompts:
+        """These settings with what the files of answers say themselves, where neither --task nor
+        --prompts is given: the one file of prompts beside them, or the one task that all of them
+        name. Raises InputError where they say neither."""
+        from veneer.imports.registry import PROMPTS
+        from veneer.systems.responses import read_responses
+        from veneer.tasks.registry import TASKS
+
+        if self.task is not None or self.prompts is not None:
+            return self
+        beside = files[0].with_name(files[0].name + PROMPTS)
+        if len(files) == 1 and beside.is_file():
+            return replace(self, prompts=str(beside))
+        named = {answer.task for file in files for answer in read_responses(file)}
+        if len(named) == 1 and named <= set(TASKS):
+            return replace(self, task=named.pop())
+        several = sorted(named & set(TASKS))
+        raise InputError(
+            f"found answers to several tasks ({', '.join(several)}); judge one task at a time"
+            if len(several) > 1
+            else "found neither --task nor --prompts; give the one whose prompts were answered"
+        )
+
     def load(self) -> list[Prompt]:
-        """Raises InputError unless exactly one of --task and --prompts is given."""
+        """Raises InputError where both --task and --prompts are given."""
         from veneer.tasks.registry import get_task
         from veneer.tasks.source import load_prompts, refuse_unread
 
-        if self.task is None and self.prompts is None:
-            raise InputError(
-                "found neither --task nor --prompts; give the one whose prompts were answered"
-            )
         if self.task is not None and self.prompts is not None:
             raise InputError(
                 "found both --task and --prompts; give the one whose prompts were answered"
@@ -153,8 +174,9 @@ class JudgeCommand:
         from veneer.studies.judging.show import show_compared, show_judged
         from veneer.studies.judging.study import judge_responses, matched
 
-        prompts, files = self.answered.load(), [Path(r) for r in self.responses]
-        partly = self.answered.limit is not None
+        files = [Path(r) for r in self.responses]
+        answered = self.answered.of_answers(files)
+        prompts, partly = answered.load(), answered.limit is not None
         matched(files, prompts, partly=partly)  # before a judge model is loaded
         cache = self.judge_model.cache or out / "judge"
         config = replace(self.judge_model, cache=cache, **asdict(self.machine))
@@ -168,10 +190,10 @@ class JudgeCommand:
                 out,
                 settings={
                     **config.facts(),
-                    "task": self.answered.task,
-                    "prompts_file": self.answered.prompts,
-                    "split": self.answered.split,
-                    "limit": self.answered.limit,
+                    "task": answered.task,
+                    "prompts_file": answered.prompts,
+                    "split": answered.split,
+                    "limit": answered.limit,
                 },
                 partly=partly,
                 compared=compared or (),
