@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tiny import SMALL, tiny, tokenizer
 from veneer.foundation.errors import InputError
@@ -146,6 +147,24 @@ def test_an_adapter_that_adds_tokens_brings_its_rows(kind, multiple, head, saved
         and len(lm.tokenizer) == len(tok)
     )
     torch.testing.assert_close(logits(lm.model), want, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_copies_that_the_library_saves_twice(head, saved, tmp_path):
+    """By itself it saves resized embeddings under their own name beside `modules_to_save`."""
+    model, tok = added(head, 64)
+    config = KINDS["saved embeddings and head"]()
+    want = adapt(model, config, tmp_path / "a", saved[head], rows=True)
+    tok.save_pretrained(tmp_path / "a")
+    file = tmp_path / "a" / "adapter_model.safetensors"
+    tensors = load_file(file)
+    copy_of_head = "base_model.model.lm_head.modules_to_save.weight"
+    assert torch.equal(tensors[copy_of_head], tensors["base_model.model.lm_head.weight"])
+    lm = load_model(str(tmp_path / "a"), device="cpu")
+    torch.testing.assert_close(logits(lm.model), want, rtol=1e-4, atol=1e-3)
+    save_file({**tensors, copy_of_head: tensors[copy_of_head] + 1}, file)
+    with pytest.raises(InputError, match=r"brings 1 tensors .*lm_head.modules_to_save.weight"):
+        load_model(str(tmp_path / "a"), device="cpu")
 
 
 def test_rows_that_were_not_saved_are_named(saved, tmp_path, caplog):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,7 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
             unread = adapted.load_adapter(str(folder), "default").unexpected_keys
             if getattr(model.config, "tie_word_embeddings", False):  # the head has the embeddings'
                 unread = [key for key in unread if not key.endswith(TRAINED_ROWS)]
+            unread = _not_twice(folder, unread)
     except Exception as error:  # damaged or foreign files make the library raise all kinds
         raise InputError(
             f"the adapter {folder} does not fit the base {base!r} ({first_sentence(error)}); give "
@@ -163,6 +164,23 @@ def merged(model: Any, folder: Path, written: dict[str, Any], base: str) -> Any:
         after = whole(input_ids=ids, use_cache=False).logits
     _check(before, after, folder, rounded=bool(getattr(whole, "is_quantized", False)))
     return whole
+
+
+def _not_twice(folder: Path, unread: Sequence[str]) -> list[str]:
+    """The unread tensors without those that the file holds a second time, as PEFT saves the copies
+    of resized embeddings: under the layer's own name, which is read, and under the copy's."""
+    from safetensors import safe_open
+
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        names = set(file.keys())
+
+        def again(key: str) -> bool:
+            own = key.replace(f".{COPIES[0]}", ".weight")
+            if own == key or not {own, key} <= names:
+                return False
+            return torch.equal(file.get_tensor(own), file.get_tensor(key))
+
+        return [key for key in unread if not again(key)]
 
 
 def _probe(model: Any, written: dict[str, Any]) -> Tensor:
