@@ -9,7 +9,7 @@ import pytest
 
 from veneer.foundation.errors import InputError
 from veneer.imports import AS_STORED, read_stored
-from veneer.imports.imported import BROKEN, HALF, MARK, TOOL, WORD_ALONE
+from veneer.imports.imported import BROKEN, ENDED, HALF, MARK, TOOL, WORD_ALONE
 from veneer.imports.together import ROW_IDS
 from veneer.systems.responses import read_responses
 
@@ -255,3 +255,12 @@ def test_letters_of_a_wrong_encoding_are_named(tmp_path, caplog):
     caplog.clear()
     read_responses(path)
     assert "1 of 1 texts hold letters such as 'Ã¶'" in caplog.text
+
+
+def test_end_tokens_behind_an_answer_are_no_part_of_it(tmp_path):
+    """Texts that were decoded with their special tokens."""
+    ends = ("No.<|im_end|>", "No.\n<|eot_id|>", "No.</s><pad><pad>", "No.<end_of_turn>\n")
+    answers = stored(tmp_path, *({"prompt": "u", "text": t} for t in ends))
+    assert {r.text for r in answers.responses} == {"No."} and answers.noticed == {ENDED: 4}
+    html = stored(tmp_path, {"prompt": "u", "text": "It is <s>old</s>"})
+    assert html.responses[0].text == "It is <s>old</s>" and not html.noticed

@@ -18,6 +18,23 @@ OTHER_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W_{UNSPACED}]+(?:'[^\W_{UNSPACED}]+)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*|\n+")
 
 
+# of ChatML, Llama 3, Phi, GPT-2, Command R, Gemma, Llama 2 and DeepSeek, and padding
+END_TOKENS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|END_OF_TURN_TOKEN|>",
+    "<end_of_turn>",
+    "<eos>",
+    "</s>",
+    "<\uff5cend\u2581of\u2581sentence\uff5c>",
+    "<pad>",
+)
+
+
 def clean(text: str) -> str:
     """Return the text without outer white space and without one closing code fence: base's answers
     follow an open fence and close it themselves."""
@@ -27,6 +44,17 @@ def clean(text: str) -> str:
 def is_no_text(text: str) -> bool:
     """Return whether a program wrote a mark of an error in place of a text."""
     return NO_TEXT.fullmatch(text.strip()) is not None
+
+
+def without_end_tokens(text: str) -> str:
+    """Return the text without the tokens at its end with which chat templates close a turn, and
+    padding. "</s>" stays where "<s>" stands before it, as in HTML."""
+    left = text.rstrip()
+    while token := next((t for t in END_TOKENS if left.endswith(t)), None):
+        if token == "</s>" and "<s>" in left:
+            break
+        left = left[: -len(token)].rstrip()
+    return text if left == text.rstrip() else left
 
 
 def one_line(text: str) -> str:

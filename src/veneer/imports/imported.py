@@ -11,7 +11,7 @@ from typing import Any
 from veneer.endpoint.finish import WORD, Ending, ending_of, is_tool_call, word_of
 from veneer.foundation.errors import InputError
 from veneer.foundation.reading.turns import Turns
-from veneer.foundation.text import FENCE, clean, is_no_text
+from veneer.foundation.text import FENCE, clean, is_no_text, without_end_tokens
 from veneer.imports.rows import as_response
 from veneer.prompts.files import transcript
 from veneer.prompts.prompt import Prompt
@@ -23,6 +23,7 @@ TOOL = "error: a tool was called in place of an answer"
 MARK = "error: a mark of an error in place of the answer ($ERROR$, #NAME?)"
 WORDS = ("none", "nan", "null")
 WORD_ALONE = "the word None, nan or null alone: perhaps a request that failed"
+ENDED = "end tokens of a chat template (<|im_end|>, </s>) removed"
 HALF = "half of a character written as ?"
 WITHHELD = "marked by a content filter"
 
@@ -137,6 +138,9 @@ class Imported:
         parts = split_reasoning(text)
         thoughts = [_valid(t) for t in (reasoning, parts.reasoning) if t is not None]
         reasoning, text = "\n\n".join(thoughts) if thoughts else None, parts.answer
+        if (whole := without_end_tokens(text)) != text:
+            self.noticed[ENDED] += 1
+            text = whole
         if parts.reasoning is not None:
             self.noticed["reasoning taken out of the answer's text"] += 1
         if fenced and not text.strip().endswith(FENCE):

@@ -178,3 +178,22 @@ def test_rows_of_another_tool_are_refused_with_their_keys(judged, tmp_path):
     path.write_text(json.dumps([{"id": 1, "data": {"prompt_id": "p1"}, "annotations": []}]))
     with pytest.raises(InputError, match=r"not a verdict .* or people's labels, with prompt_id"):
         compare(*sides((str(path), str(judged))))
+
+
+def test_samples_that_count_from_one_are_refused(tmp_path):
+    """Two answers to each prompt: label 1 would be that of the second."""
+    rows = [
+        VerdictRow("t", p, n, "s", "refusal", "refusal-2", "judged",
+                   {"refusal_rate": float(n), "partial_refusal_rate": 0.0}, "0")
+        for p in "pq" for n in range(2)
+    ]  # fmt: skip
+    write_verdicts(tmp_path / "verdicts.jsonl", rows)
+    columns = ("prompt_id", "sample_id", "label")
+    for start in (0, 1):
+        human = csv(tmp_path, columns, [(p, n + start, n) for p in "pq" for n in range(2)])
+        both = (str(human), str(tmp_path / "verdicts.jsonl"))
+        if start:
+            with pytest.raises(InputError, match=r"counts the answers .* from 1 in sample_id"):
+                sides(both)
+        else:
+            assert compare(*sides(both))[0].agreement.table.tolist() == [[2, 0], [0, 2]]

@@ -87,6 +87,7 @@ def as_verdicts(
     by_prompt: dict[str, list[VerdictRow]] = {}
     for row in {r.answer: r for r in judged}.values():
         by_prompt.setdefault(row.prompt_id, []).append(row)
+    _check_samples(labels, by_prompt, source)
     verdicts = []
     for label in labels:
         fitting = [r for r in by_prompt.get(label.prompt_id, ()) if _fits(label, r)]
@@ -105,6 +106,28 @@ def as_verdicts(
             )
         verdicts.append(_verdict(label, fitting[0] if fitting else None))
     return verdicts
+
+
+def _check_samples(
+    labels: Sequence[Label], by_prompt: Mapping[str, Sequence[VerdictRow]], source: str
+) -> None:
+    """Raise InputError where labels count the answers to a prompt from 1: verdicts count from 0,
+    and each label would belong to the answer behind its own."""
+    numbered = [
+        (n, [r.sample_id for r in by_prompt[label.prompt_id]])
+        for label in labels
+        if (n := label.sample_id) is not None and label.prompt_id in by_prompt
+    ]
+    if (
+        numbered
+        and min(n for n, _ in numbered) == 1
+        and all(min(judged) == 0 for _, judged in numbered)
+        and any(n > max(judged) for n, judged in numbered)
+    ):
+        raise InputError(
+            f"{source} counts the answers to a prompt from 1 in sample_id, and the verdicts count "
+            "from 0, so that each label would belong to the answer behind its own; count from 0"
+        )
 
 
 def _named(row: VerdictRow, names: Sequence[str]) -> str:
