@@ -95,7 +95,7 @@ def test_an_interrupted_capture_resumes_although_a_worker_is_killed(ray, local, 
 def test_a_worker_killed_in_the_middle_of_an_extraction(ray, local):
     """What the search asked for is asked again: the same bytes with and without a death, and what
     one process finds."""
-    config, capture = ExtractConfig(dtype="float64", stop="optimum", ridge=0.1), open_capture(local)
+    config, capture = ExtractConfig(dtype="float64", stop="optimum", ridge=1), open_capture(local)
     veneers = []
     for cut in (False, True):
         crews: list[Crew] = []
