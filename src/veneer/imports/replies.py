@@ -32,7 +32,7 @@ def replies_in(value: Any, key: str, where: str) -> list[Reply]:
         if value.get("error") and not value.get("choices") and not value.get("output"):
             return [(None, None)]
         if {"choices", "output"} & value.keys() or value.get("type") == "message":
-            replies = [(_read(c, where), end) for c, end in choices_of(value, where)]
+            replies: list[Reply] = [(_read(c, where), end) for c, end in choices_of(value, where)]
             return replies or [(None, None)]
         if {"content", "text"} & value.keys():
             _check_role(value, where)
