@@ -93,3 +93,19 @@ def test_a_sentence_is_no_name_of_a_system(tmp_path):
     with pytest.raises(InputError, match=r'has "system": .*, a text that the model read'):
         stored(tmp_path, row)
     assert stored(tmp_path, {**row, "system": "Llama 3.1 8B"}).responses[0].system == "Llama 3.1 8B"
+
+
+def test_replies_that_failed_are_counted(tmp_path):
+    failed = [{"choices": []}, {"error": {"message": "quota"}}]
+    read = stored(tmp_path, *({"prompt": "u", "response": r} for r in failed))
+    assert not read.responses and dict(read.dropped) == {"error: no answer": 2}
+    read = stored(tmp_path, {"prompt": "u", "responses": ["a", {"error": "quota"}]})
+    assert len(read.responses) == 1 and dict(read.dropped) == {"error: no answer": 1}
+
+
+def test_replies_of_two_models_are_those_of_two_systems(tmp_path):
+    rows = [{"prompt": "u", "response": {**completion(("a", "stop")), "model": m}} for m in "xy"]
+    assert [(r.system, r.sample_id) for r in stored(tmp_path, *rows).responses] == [
+        ("x", 0),
+        ("y", 0),
+    ]

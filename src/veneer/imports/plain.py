@@ -263,7 +263,9 @@ def _name(row: dict[str, Any], path: Path, where: str) -> str:
             "of the system that answered there: write the text as a turn of the prompt "
             '("messages"), or leave it out'
         )
-    names = (row.get(k) for k in ("system", *MODELS) if k != "system" or _answer_keys(row))
+    names = [row.get(k) for k in ("system", *MODELS) if k != "system" or _answer_keys(row)]
+    # a server's reply names its model
+    names += [reply.get("model") for k in _answer_keys(row) if isinstance(reply := row[k], dict)]
     return next((n for n in names if isinstance(n, str) and n), stem(path))
 
 

@@ -24,12 +24,16 @@ Reply = tuple[Any, Any]  # the answer: a text, a Message or None; why it ended, 
 def replies_in(value: Any, key: str, where: str) -> list[Reply]:
     """Return the answers that a value holds: those of a server's reply (a chat or text completion,
     Anthropic's message, OpenAI's Responses), that of a turn of the assistant, also written as JSON,
-    or the value itself. Raises InputError for a turn that is not the assistant's."""
+    or the value itself; None for a request that failed. Raises InputError for a turn that is not
+    the assistant's."""
     if isinstance(value, str):
         value = _of_cell(value, key, where)
     if isinstance(value, dict):
+        if value.get("error") and not value.get("choices") and not value.get("output"):
+            return [(None, None)]
         if {"choices", "output"} & value.keys() or value.get("type") == "message":
-            return [(_read(c, where), end) for c, end in choices_of(value, where)]
+            replies: list[Reply] = [(_read(c, where), end) for c, end in choices_of(value, where)]
+            return replies or [(None, None)]
         if {"content", "text"} & value.keys():
             _check_role(value, where)
             return [(_read(value, where), end_of(value))]
