@@ -310,12 +310,18 @@ STARTS = {  # what runs: the libraries that it must not import
     "from veneer.report.sections import all_sections; all_sections()": (
         "torch transformers scipy.stats"
     ),
+    "import veneer.studies.portion.extract_study, veneer.scale.ray_extract": "transformers",
+    "import veneer.studies.judging.label_page; from veneer.judges.registry import JUDGES; "
+    "JUDGES.get('refusal'); JUDGES.get('harm')": "transformers",
 }
 
 
-@pytest.mark.parametrize(("code", "heavy"), STARTS.items(), ids=["options", "pages"])
+@pytest.mark.parametrize(
+    ("code", "heavy"), STARTS.items(), ids=["options", "pages", "extraction", "judging"]
+)
 def test_what_answers_at_once_imports_no_heavy_library(code, heavy):
-    """`veneer --help` needs no library of its commands, and `veneer report` no model."""
+    """`veneer --help` needs no library of its commands, and `veneer report` no model; neither do an
+    extraction (each worker of a cluster begins with it) and judges that load none."""
     end = f"import sys; sys.exit(' '.join(set({heavy.split()}) & set(sys.modules)))"
     run = subprocess.run(
         [sys.executable, "-c", f"{code}; {end}"],

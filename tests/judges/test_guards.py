@@ -13,7 +13,8 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import json_lines, sha256_text
 from veneer.judges.config import JudgeConfig
 from veneer.judges.guards import forms
-from veneer.judges.guards.judge import GUARDS, GuardJudge
+from veneer.judges.guards.judge import GuardJudge
+from veneer.judges.guards.published import GUARDS
 from veneer.judges.registry import get_judge
 from veneer.prompts.prompt import Prompt
 from veneer.systems.responses import Response, write_responses

@@ -6,9 +6,10 @@ import pytest
 
 from llama_server import LlamaServer
 from veneer.endpoint import ChatRequest, Endpoint, EndpointConfig
-from veneer.judges.asker import EndpointAsker, LocalAsker
+from veneer.judges.asker import EndpointAsker
 from veneer.judges.config import JudgeConfig
 from veneer.judges.llm import Outcome, judge_items
+from veneer.judges.local_asker import LocalAsker
 from veneer.judges.rubrics import RUBRICS, Rubric
 from veneer.judges.rubrics.reading import field, scale
 from veneer.judges.rubrics.rubric import ONE_TO_FIVE, object_of

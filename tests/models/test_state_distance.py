@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from veneer.models.reading import distance
+from veneer.models.backbone import distance
 
 
 def test_states_that_carry_a_gradient_are_compared_without_a_warning():

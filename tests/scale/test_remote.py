@@ -20,7 +20,8 @@ from veneer.capture.teachers.aligned import AlignedModel
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.extract import extract
 from veneer.models.decode import Sampling
-from veneer.scale.remote import RemoteCapture, RemoteShelf, open_capture, open_part, shelf_of
+from veneer.scale.remote import RemoteCapture, open_capture, open_part
+from veneer.scale.remote_shelf import RemoteShelf, shelf_of
 from veneer.scale.storage import cache_folder, is_url, without_secrets
 
 pytest.importorskip("fsspec", reason="needs the package fsspec")

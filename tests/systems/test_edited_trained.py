@@ -12,8 +12,9 @@ from checkpoints import save
 from edits import edit, end, rotate, word, write_otherwise
 from veneer.endpoint import ChatRequest
 from veneer.foundation.errors import InputError
-from veneer.judges.asker import FILE, LocalAsker
+from veneer.judges.asker import FILE
 from veneer.judges.config import JudgeConfig
+from veneer.judges.local_asker import LocalAsker
 from veneer.measures.choice import score_choices
 from veneer.models.computation import COMPUTATION
 from veneer.models.decode import Sampling

@@ -10,8 +10,8 @@ from typing import Any
 
 from veneer.foundation.errors import InputError, MissingExtra
 from veneer.foundation.progress import Progress
-from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, TextFormat, one_bos
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.systems.likelihood import encode_pair, score_pairs
 from veneer.systems.respond import respond

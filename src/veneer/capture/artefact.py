@@ -19,7 +19,6 @@ from veneer.foundation.errors import InputError
 from veneer.foundation.files import read_json, read_json_lines
 from veneer.hub import local_place
 from veneer.models.head import Head
-from veneer.models.tokenizer import load_tokenizer
 from veneer.prompts.clusters import clusters_of
 
 
@@ -133,6 +132,8 @@ class Capture(Shown):
     @cached_property
     def tokenizer(self) -> Any:
         """Base's tokenizer, as the capture stored it."""
+        from veneer.models.tokenizer import load_tokenizer
+
         return load_tokenizer(str(self.folder / "tokenizer"))
 
     @property

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
+from veneer.capture.config import CaptureConfig
 from veneer.capture.distributions import TopK, log_masses, logsumexp, top_k
 from veneer.capture.teacher_forcing import response_hidden
 from veneer.capture.teachers.teacher import Teacher
 from veneer.foundation.errors import VeneerError
 from veneer.models.decode import Decoded
+from veneer.models.device import DTYPES
 from veneer.models.head import Head
 from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
@@ -60,7 +61,7 @@ def capture_batch(
             f"{base.name} gives hidden states that are not finite; its weights may be damaged"
         )
     head = base.head.first_rows(teacher.size)
-    stored = hidden.to(HIDDEN_DTYPES[config.hidden_dtype])
+    stored = hidden.to(DTYPES[config.hidden_dtype])
     aligned = filled(
         TopK(*(torch.cat(column) for column in zip(*distributions, strict=True))), head, stored
     )

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
 from veneer.foundation.errors import SettingError
 from veneer.foundation.settings import check_least
-from veneer.models.decode import Sampling
-
-HIDDEN_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from veneer.models.device import DTYPES
+from veneer.models.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +29,10 @@ class CaptureConfig:
     sampling: Sampling = field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
-        if self.hidden_dtype not in HIDDEN_DTYPES:
+        if self.hidden_dtype not in DTYPES:
             raise SettingError(
                 "hidden_dtype",
-                f"is {self.hidden_dtype!r}; expected one of {', '.join(HIDDEN_DTYPES)}",
+                f"is {self.hidden_dtype!r}; expected one of {', '.join(DTYPES)}",
             )
         check_least(self, 1, "k", "batch_size", "shard_batches", "noise_prompts")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from veneer.capture.config import HIDDEN_DTYPES, CaptureConfig
+from veneer.capture.config import CaptureConfig
 from veneer.capture.job import encode_base
 from veneer.capture.teachers.teacher import Teacher
+from veneer.models.device import DTYPES
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel
 from veneer.prompts.prompt import Prompt
@@ -47,7 +48,7 @@ def estimate(
         teacher.lengths(teacher.inputs(prompts)),
     )
     width, size = base.head.width, teacher.size
-    token_bytes = width * HIDDEN_DTYPES[config.hidden_dtype].itemsize + config.k * (4 * 5) + 4 * 5
+    token_bytes = width * DTYPES[config.hidden_dtype].itemsize + config.k * (4 * 5) + 4 * 5
     most = len(base_ids) * config.sampling.max_new_tokens
     # a model may be base and teacher
     held = {id(p): p for lm in (base, *teacher.models) for p in lm.model.parameters()}

@@ -209,7 +209,7 @@ class CaptureCommand:
     def run(self) -> None:
         import time
 
-        from veneer.scale.remote import shelf_of
+        from veneer.scale.remote_shelf import shelf_of
         from veneer.scale.storage import without_secrets
 
         self.teachers.check(self.templates, self.engine)
@@ -251,7 +251,7 @@ class CaptureCommand:
         from veneer.capture.job import Layout
         from veneer.capture.shelf import look
         from veneer.foundation.files import look_at_folder
-        from veneer.scale.remote import shelf_of
+        from veneer.scale.remote_shelf import shelf_of
         from veneer.scale.storage import is_url, without_secrets
 
         if not is_url(self.out):
@@ -275,7 +275,7 @@ class CaptureCommand:
         """The capture, computed by this process or by workers."""
         from veneer.capture.run import make_capture
         from veneer.scale.ray_capture import capture_with_ray
-        from veneer.scale.remote import shelf_of
+        from veneer.scale.remote_shelf import shelf_of
 
         with progress() as report_progress:
             if self.engine == "local":
@@ -378,7 +378,7 @@ class CaptureCommand:
 
     def _day(self) -> str:
         from veneer.foundation.days import day_of
-        from veneer.scale.remote import shelf_of
+        from veneer.scale.remote_shelf import shelf_of
 
         return self.templates.template_date or day_of(shelf_of(self.out).folder / "manifest.json")
 
@@ -389,7 +389,7 @@ class CaptureCommand:
         unless an interrupted capture recorded that."""
         from veneer.capture.teachers.endpoint import RemoteTeacher, known_top, probe
         from veneer.endpoint import EndpointConfig
-        from veneer.scale.remote import shelf_of
+        from veneer.scale.remote_shelf import shelf_of
 
         given, system = self.teachers, self.templates.system
         folder = shelf_of(self.out).folder

@@ -6,7 +6,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +19,9 @@ from veneer.foundation.files import read_json, sha256_file, write_atomically, wr
 from veneer.hub import local_place
 from veneer.models.computation import COMPUTATION, changes, computing_fields
 from veneer.models.head import ROUNDINGS, Head
-from veneer.models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from veneer.models.language_model import LanguageModel
 
 SCHEMA = 1
 # of a veneer with a bias, which a reader of schema 1 would leave out without a word

@@ -64,7 +64,7 @@ def get_judge(name: str, config: JudgeConfig) -> Judge:
 def refuse_unread(names: Iterable[str], config: JudgeConfig) -> None:
     """Raise SettingError for a setting that none of these judges reads. A judge of another package
     may read every setting."""
-    from veneer.judges.guards.judge import GUARDS
+    from veneer.judges.guards.published import GUARDS
     from veneer.judges.rubrics import RUBRICS
 
     chosen = set(names)

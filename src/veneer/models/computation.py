@@ -9,12 +9,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
-
-import transformers
+from typing import TYPE_CHECKING, Any
 
 from veneer.foundation.errors import InputError
-from veneer.models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from veneer.models.language_model import LanguageModel
 
 COMPUTATION = "computation"  # its name in manifests and records
 HASHED = {"tokenizer": "the tokenizer", "template": "the chat template"}  # compared as a whole
@@ -38,6 +38,8 @@ def computation(lm: LanguageModel) -> dict[str, Any]:
     """As JSON: `config` (dotted name -> value, see `computing_fields`), `tokenizer` (sha256 of
     `SAMPLE` token strings as it writes them, and of the ids that it reads them as), and the
     version of `transformers` that gave the config its default fields."""
+    import transformers
+
     return {
         "config": computing_fields(lm.config.to_dict()),
         "tokenizer": _tokenizer_hash(lm.tokenizer),

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from veneer.foundation.errors import InputError, VeneerError
-from veneer.models.backbone import HeadInput
+from veneer.models.backbone import HeadInput, distance
 from veneer.models.packed import Packed
 from veneer.models.plain_product import plain_product
-from veneer.models.reading import distance
 
 LOGITS_AT_ONCE = 512 * 50_000  # 100 MB in float32; what reads them needs some of that size beside
 # numbers of a head in half precision that stand beside it in float32: 64 MB

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from transformers import PreTrainedConfig
 
 from veneer.foundation.errors import VeneerError
-from veneer.models.language_model import LanguageModel
+
+if TYPE_CHECKING:
+    from veneer.models.language_model import LanguageModel
 
 
 def decoder_layers(lm: LanguageModel) -> nn.ModuleList:
@@ -22,6 +23,8 @@ def find_layers(backbone: nn.Module, config: Any, name: str) -> nn.ModuleList:
 
     Those of a tower for images or sounds are none, also where it has as many (InternVL3-1B).
     """
+    from transformers import PreTrainedConfig
+
     text = config.get_text_config(decoder=True)
     towers = {
         inner

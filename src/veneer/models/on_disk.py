@@ -13,9 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import transformers
-from transformers import AutoConfig
-
 from veneer.models.computation import changes, computing_fields
 
 NOTE = "model_files"  # of run.json: the contents of each model, capture or veneer, by its name
@@ -75,6 +72,8 @@ def _contents(files: list[Path]) -> dict[str, Any]:
     fields = None if config is None else _computing(config)
     if fields is None:
         return {"files": _hash(files)}
+    import transformers
+
     others = [p for p in files if p != config]
     return {
         "files": _hash(others),
@@ -86,6 +85,8 @@ def _contents(files: list[Path]) -> dict[str, Any]:
 def _computing(path: Path) -> dict[str, Any] | None:
     """The deciding fields of a config.json, with the defaults of those that it does not write; None
     where it cannot be read."""
+    from transformers import AutoConfig
+
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         try:

@@ -14,7 +14,7 @@ from veneer.foundation.errors import InputError, VeneerError
 from veneer.head.config import ExtractConfig
 from veneer.head.constant import wider
 from veneer.head.token_sources import TokenSource
-from veneer.models.load import resolve_device
+from veneer.models.device import resolve_device
 from veneer.scale.cluster import Crew, RayConfig, cluster, need_ray
 from veneer.scale.group import GroupSource, follow, group, started_by_torchrun
 from veneer.scale.ray_extract import RaySource, ShareWorker

@@ -32,7 +32,7 @@ from veneer.scale.cluster import (
     cluster,
     opened,
 )
-from veneer.scale.remote import RemoteShelf, shelf_of
+from veneer.scale.remote_shelf import RemoteShelf, shelf_of
 from veneer.scale.storage import Remote, is_url
 
 

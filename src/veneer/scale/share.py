@@ -12,7 +12,7 @@ from veneer.capture.shards import shard_path
 from veneer.foundation.files import read_json
 from veneer.head.token_sources import LocalSource
 from veneer.head.token_sums import LocalSums
-from veneer.models.load import resolve_device
+from veneer.models.device import resolve_device
 from veneer.scale.remote import marked_shards, open_part
 
 

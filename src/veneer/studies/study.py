@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
@@ -16,13 +16,13 @@ from veneer.foundation.stages import Stage
 from veneer.foundation.system_id import SystemId
 from veneer.judges.config import JudgeConfig
 from veneer.judges.judge import Judge
-from veneer.judges.llm import LLMJudge
 from veneer.judges.registry import judges_of
-from veneer.models.formats import Format
-from veneer.models.language_model import LanguageModel
-from veneer.models.pace import seconds_per_token
 from veneer.prompts.prompt import Prompt
 from veneer.tasks.task import Task
+
+if TYPE_CHECKING:
+    from veneer.models.formats import Format
+    from veneer.models.language_model import LanguageModel
 
 
 class Study(Protocol):
@@ -90,6 +90,8 @@ class Run:
     def expect(self, lm: LanguageModel, form: Format, prompts: Sequence[Prompt]) -> None:
         """Try how fast a model decodes a batch of these prompts, so that progress can tell the time
         before the work begins. Nothing is tried where nobody looks at progress."""
+        from veneer.models.pace import seconds_per_token
+
         if self.record.watch is None or not prompts:
             return
         pace = seconds_per_token(lm, [form.encode(lm.tokenizer, p) for p in prompts])
@@ -128,6 +130,8 @@ class Run:
     def note_judge_usage(self, judges: Mapping[str, Iterable[Judge]]) -> None:
         """Add to run.json what the judge models sent, read and cost, and how their verdicts came
         out."""
+        from veneer.judges.llm import LLMJudge  # it can load a judge model
+
         models = {
             j.id: j for several in judges.values() for j in several if isinstance(j, LLMJudge)
         }

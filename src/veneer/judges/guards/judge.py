@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from veneer.foundation.memory import halving
 from veneer.foundation.progress import Progress
 from veneer.judges.config import JudgeConfig
 from veneer.judges.guards import forms
+from veneer.judges.guards.published import GUARDS, Guard
 from veneer.judges.judge import Scores
 from veneer.models.decode import decode
 from veneer.models.formats import encode_text
@@ -27,67 +27,6 @@ from veneer.models.templates import MARK, render_text
 from veneer.prompts.prompt import Prompt
 
 NO_MEMORY = "memory ran out for a single answer; use more memory or a smaller judge"
-
-
-@dataclass(frozen=True)
-class Guard:
-    """One published classifier. form: its prompt, None for its tokenizer's chat template. bos: the
-    form begins with the tokenizer's BOS as text. tokens: length of its output; 0 where its score is
-    read off the logits. read: the scores in an output. model: a published model."""
-
-    name: str
-    metrics: Mapping[str, str]
-    form: str | None
-    model: str
-    tokens: int = 0
-    read: Callable[[str], Scores] | None = None
-    bos: bool = False
-
-
-GUARDS = {
-    guard.name: guard
-    for guard in (
-        Guard(
-            "wildguard",
-            {"refusal_rate": "share", "harmful_response_rate": "share"},
-            forms.WILDGUARD,
-            "allenai/wildguard",
-            32,
-            forms.read_wildguard,
-            bos=True,
-        ),
-        Guard(
-            "harmbench",
-            {"harm_rate": "share"},
-            forms.HARMBENCH_LLAMA,
-            "cais/HarmBench-Llama-2-13b-cls",
-            1,
-            forms.read_harmbench,
-        ),
-        Guard(
-            "harmbench-mistral",
-            {"harm_rate": "share"},
-            forms.HARMBENCH_MISTRAL,
-            "cais/HarmBench-Mistral-7b-val-cls",
-            1,
-            forms.read_harmbench,
-        ),
-        Guard(
-            "llama-guard",
-            {"unsafe_rate": "share"},
-            None,
-            "meta-llama/Llama-Guard-3-8B",
-            20,
-            forms.read_llama_guard,
-        ),
-        Guard(
-            "strongreject-finetuned",
-            {"strongreject_score": "0..1"},
-            forms.STRONGREJECT,
-            "qylu4156/strongreject-15k-v1@google/gemma-2b",
-        ),
-    )
-}
 
 
 class GuardJudge:

@@ -18,8 +18,8 @@ from veneer.measures.clusters import kept, prompt_clusters
 from veneer.measures.extraction import extract_to
 from veneer.measures.held_out import held_out
 from veneer.measures.kl import NATS
-from veneer.models.decode import Sampling
 from veneer.models.pair import Pair
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals
 from veneer.studies.audit.names import AUDITED, HELD_OUT, RESTORED, STUDY

@@ -20,11 +20,11 @@ from veneer.foundation.stages import Stage
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.measures.clusters import prompt_clusters
 from veneer.measures.kl import noise_rows
-from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, Format, check_arguments, dated
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import decoder_layers
 from veneer.models.pair import Pair
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.studies.audit.answers import Answers, answer_rows
 from veneer.studies.audit.distance import (

@@ -12,9 +12,9 @@ from veneer.foundation.results import Measurement
 from veneer.judges.judge import Judge
 from veneer.measures.behaviour import Scored, behaviour_rows, score
 from veneer.measures.well_formed import add_well_formed, warn_left_out
-from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat, forced_ids
 from veneer.models.pair import Pair
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.prompts.templates import marks
 from veneer.studies.depth.inputs import Requests

@@ -15,8 +15,8 @@ from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.foundation.text import clean
-from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
+from veneer.models.sampling import Sampling
 from veneer.prompts.clusters import clusters_by_id, each_text_once
 from veneer.prompts.prompt import PLACE, Prompt
 from veneer.studies.diversity.answers_table import Judgements, Material, by_prompt

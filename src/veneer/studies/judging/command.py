@@ -135,7 +135,7 @@ class JudgeCommand:
         names = self._judge_names()
         if not names:
             raise InputError("found no judge; name some with --judge, such as --judge refusal")
-        from veneer.judges.guards.judge import GUARDS
+        from veneer.judges.guards.published import GUARDS
         from veneer.judges.rubrics import RUBRICS
 
         local = [n for n in names if n in GUARDS or n in RUBRICS]

@@ -16,9 +16,9 @@ from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
-from veneer.models.decode import Sampling
 from veneer.models.formats import ChatFormat, check_arguments, dated
 from veneer.models.language_model import LanguageModel
+from veneer.models.sampling import Sampling
 from veneer.studies.leak.examples import Example, Texts, check_examples, text_of, unseen
 from veneer.studies.leak.exposure import chosen, exposed, nats
 from veneer.studies.leak.matching import (

@@ -14,7 +14,7 @@ from veneer.head.config import ExtractConfig
 from veneer.head.events import solver_progress
 from veneer.head.token_sources import TokenSource
 from veneer.measures.extraction import extract_to, joint_rows, write_tables
-from veneer.models.load import resolve_device
+from veneer.models.device import resolve_device
 from veneer.studies.runner import run_study
 from veneer.studies.study import Run
 

@@ -12,9 +12,9 @@ from veneer.foundation.files import file_name, json_lines, sha256_text, write_te
 from veneer.head.recorded import chosen_format, recorded_format
 from veneer.head.veneer import Veneer
 from veneer.judges.asker import Asker
-from veneer.models.decode import Sampling
 from veneer.models.formats import PlainFormat
 from veneer.models.pair import Pair
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.studies.recovery.prompts import (
     PromptMaterial,

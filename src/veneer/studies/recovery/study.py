@@ -19,8 +19,9 @@ from veneer.foundation.results import Measurement, Results
 from veneer.foundation.stages import Stage
 from veneer.head.veneer import Veneer
 from veneer.imports.joined import join_answers
-from veneer.judges.asker import Asker, LocalAsker, asker_of
+from veneer.judges.asker import Asker, asker_of
 from veneer.judges.config import JudgeConfig
+from veneer.judges.local_asker import LocalAsker
 from veneer.measures.clusters import of_ids
 from veneer.models.pair import Pair
 from veneer.prompts.clusters import clusters_by_id, each_text_once

@@ -18,8 +18,8 @@ from veneer.measures.choice import score_choices
 from veneer.measures.clusters import kept, prompt_clusters
 from veneer.measures.discernment import AnsweredTask, Contrast, Discernment, discernment
 from veneer.measures.given_texts import Passages, plain_texts
-from veneer.models.decode import Sampling
 from veneer.models.in_context import FencedFormat
+from veneer.models.sampling import Sampling
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.statistics import intervals

@@ -26,10 +26,10 @@ from veneer.head.low_rank import on_other_rows, truncated
 from veneer.head.veneer import Veneer
 from veneer.imports.teacher import read_teacher
 from veneer.measures.extraction import extract_to
-from veneer.models.decode import Sampling
 from veneer.models.formats import Format
 from veneer.models.language_model import LanguageModel
 from veneer.models.pair import Pair
+from veneer.models.sampling import Sampling
 from veneer.models.vocabulary import match_vocabularies
 from veneer.prompts.prompt import Prompt
 from veneer.studies.restore.inputs import RestoreModels

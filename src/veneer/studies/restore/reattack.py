@@ -18,8 +18,8 @@ from veneer.judges.judge import Judge
 from veneer.judges.refusal.rates import RefusalRates
 from veneer.measures.clusters import prompt_clusters
 from veneer.models.checkpoint.merge import untie_with
-from veneer.models.decode import Sampling
 from veneer.models.language_model import LanguageModel
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.studies.restore import words
 from veneer.studies.restore.evaluation import mean_judged

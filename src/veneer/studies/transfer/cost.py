@@ -16,7 +16,7 @@ import torch
 from veneer.foundation.files import read_json, write_json
 from veneer.foundation.progress import Progress
 from veneer.foundation.results import Measurement
-from veneer.models.decode import Sampling
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.distributions import student_quantile
 from veneer.studies.transfer.names import STUDY

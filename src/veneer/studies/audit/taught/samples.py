@@ -12,9 +12,9 @@ from typing import Any
 from scipy.stats import fisher_exact
 
 from veneer.foundation.progress import Progress
-from veneer.models.decode import Sampling
 from veneer.models.formats import Format, PlainFormat
 from veneer.models.pair import Pair
+from veneer.models.sampling import Sampling
 from veneer.prompts.prompt import Prompt
 from veneer.statistics.comparisons import holm
 from veneer.studies.audit.names import REFERENCE, amplified_system
