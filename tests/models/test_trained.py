@@ -17,7 +17,7 @@ from veneer.prompts.prompt import Prompt
 from veneer.systems.answer_ids import answer_ids
 from veneer.systems.attack import attack
 from veneer.systems.attack_config import AttackConfig
-from veneer.systems.tuning import answer_loss
+from veneer.systems.tuning import answer_loss, layers_from, with_adapter
 
 EXAMPLES = [
     (Prompt.from_text(f"p{i}", f"How do I {w}?"), "Sure, here is a list")
@@ -30,7 +30,9 @@ def loss(lm: LanguageModel) -> float:
         return float(answer_loss(lm, answer_ids(lm, EXAMPLES, ChatFormat(), ends=False)))
 
 
-@pytest.mark.parametrize("kind", ["llama4_text", "deepseek_v4", "inkling_text"])
+@pytest.mark.parametrize(
+    "kind", ["llama4_text", "deepseek_v4", "inkling_text", "beam", "qwen3_moe"]
+)
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_layers_that_do_more_than_multiply(kind, method, tmp_path):
     """A router and grouped layers get no adapter, and rows that fill a head up are no tokens."""
@@ -61,3 +63,17 @@ def test_a_multimodal_model_keeps_its_form(method, tmp_path):
             for x, y in zip(text, own, strict=True)
         ]
         assert same == [True, False]
+
+
+def test_experts_below_the_first_layer_get_no_adapter():
+    """PEFT finds stacked experts by a name that every layer has."""
+    config = small_config("glm4_moe")
+    config.num_hidden_layers = 3
+    config.first_k_dense_replace = 0
+    config.mlp_layer_types = ["sparse"] * 3
+    lm = LanguageModel("glm", AutoModelForCausalLM.from_config(config).eval(), tokenizer())
+    model = with_adapter(lm, 2, 4, layers_from(lm, 2))
+    learned = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert learned and all(".layers.2." in name for name in learned)
+    assert any(".experts." in name for name in learned)
+    answer_loss(LanguageModel("glm", model.get_base_model(), tokenizer()), [([3, 4], [5, 6])])
