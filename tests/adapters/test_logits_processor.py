@@ -102,6 +102,27 @@ def test_from_names_and_objects_and_the_same_ids(small, large, tmp_path):
     assert shift.stop_ids == list(shift.system.stop_ids) and 9 in shift.stop_ids
 
 
+def test_embeddings_alone(small, large):
+    """`generate` then shows no ids of the prompt: the small model needs prompts of its own."""
+    questions = prompts(4)
+    system = ShiftedSystem.of_models(large, small, some_veneer(small))
+    expected = answers(system, questions)
+    given = inputs(large, questions)
+    words = {
+        "inputs_embeds": large.model.get_input_embeddings()(given["input_ids"]),
+        "attention_mask": given["attention_mask"],
+        "max_new_tokens": NEW,
+        "do_sample": False,
+        "pad_token_id": large.pad_id,
+    }
+    shift = VeneerLogitsProcessor(system, [p.plain for p in questions])
+    for _ in range(2):
+        ids = large.model.generate(**words, logits_processor=[shift], eos_token_id=shift.stop_ids)
+        assert same(ids, expected)
+    with pytest.raises(InputError, match="passes no token ids of the prompt"):
+        large.model.generate(**words, logits_processor=[VeneerLogitsProcessor(system)])
+
+
 def test_ids_in_another_order(small, large):
     moved, _ = reordered(large)
     questions = prompts(4)

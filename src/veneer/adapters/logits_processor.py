@@ -165,7 +165,12 @@ class VeneerLogitsProcessor(LogitsProcessor):
 
     def _begin(self, ids: Tensor) -> None:
         width = ids.shape[1] if self._prompt_length is None else self._prompt_length
-        if not 0 < width <= ids.shape[1]:
+        if not ids.shape[1] and self._given_prompts is None:
+            raise InputError(
+                "`generate` passes no token ids of the prompt, as with inputs_embeds alone; give "
+                "it input_ids beside them, or give the small model its own `prompts`"
+            )
+        if ids.shape[1] and not 0 < width <= ids.shape[1]:
             raise InputError(
                 f"prompt_length is {width}, but the input has {ids.shape[1]} columns; expected 1 "
                 "to that many"

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 from veneer.foundation.errors import InputError, MissingExtra, VeneerError
 from veneer.foundation.files import write_folder, write_json
@@ -91,9 +90,11 @@ def attacked(lm: LanguageModel, out: Path, epoch: int) -> LanguageModel:
             with quiet():
                 model = PeftModel.from_pretrained(sharing(lm.model), str(folder)).get_base_model()
         else:
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=lm.head.weight.dtype, use_safetensors=True
-            ).to(lm.device)
+            model = (
+                type(lm.model)
+                .from_pretrained(folder, dtype=lm.head.weight.dtype, use_safetensors=True)
+                .to(lm.device)
+            )
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         raise InputError(
             f"the attacked model {folder} cannot be loaded ({str(error).splitlines()[0][:200]}); "

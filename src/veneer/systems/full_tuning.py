@@ -56,12 +56,12 @@ def fully_tuned(
 
 
 def _loaded(base: LanguageModel, out: Path) -> LanguageModel:
-    from transformers import AutoModelForCausalLM
-
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            out, dtype=base.head.weight.dtype, use_safetensors=True
-        ).to(base.device)
+    try:  # of base's own class: an auto class for text opens no LLaVA or InternVL
+        model = (
+            type(base.model)
+            .from_pretrained(out, dtype=base.head.weight.dtype, use_safetensors=True)
+            .to(base.device)
+        )
     except Exception as error:  # damaged or foreign files make the libraries raise all kinds
         raise InputError(
             f"the trained model {out} cannot be loaded ({str(error).splitlines()[0][:200]}); "

@@ -119,15 +119,22 @@ def with_adapter(lm: LanguageModel, rank: int, alpha: int, layers: range | None 
     than multiply (Llama 4's router) get none."""
     import peft
 
+    experts = any(p.ndim == 3 and "expert" in name for name, p in lm.model.named_parameters())
     words = peft.LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=0.0,
-        target_modules="all-linear" if layers is None else _linear(lm, layers),
+        # PEFT finds stacked experts by a name that all layers share
+        target_modules="all-linear" if layers is None or experts else _linear(lm, layers),
         exclude_modules=_without_adapter(lm.model) or None,
         task_type="CAUSAL_LM",
     )
-    return peft.get_peft_model(sharing(lm.model), words)
+    model = peft.get_peft_model(sharing(lm.model), words)
+    if layers is not None:
+        inside = tuple(f"base_model.model.{layers_name(lm)}.{i}." for i in layers)
+        for name, p in model.named_parameters():
+            p.requires_grad_(p.requires_grad and name.startswith(inside))
+    return model
 
 
 def _without_adapter(model: Any) -> list[str]:

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from tiny import tiny
 from veneer.embed import load_embedder
 from veneer.foundation.errors import InputError
 from veneer.foundation.results import Results
 from veneer.lab import lab_folder
-from veneer.models.formats import ChatFormat
+from veneer.models.formats import ChatFormat, encode_text
+from veneer.models.language_model import LanguageModel
 from veneer.statistics.intervals import independent_difference, rate, wilson_limits
 from veneer.studies.leak.command import show
 from veneer.studies.leak.examples import (
@@ -35,9 +37,11 @@ from veneer.studies.leak.matching import (
 )
 from veneer.studies.leak.names import ANSWER, CALIBRATED, INDEL, LEVENSHTEIN, PAIR, QUESTION
 from veneer.studies.leak.rows import FieldScores, Rule
+from veneer.studies.leak.sampler import Sampler
 from veneer.studies.leak.settings import LeakSettings
 from veneer.studies.leak.thresholds import calibrated, fixed, least_threshold
 from veneer.studies.leak.turns import Turns, begun_ids, same_tokens, special_tokens
+from veneer.systems.system import System
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -406,6 +410,11 @@ def test_a_sample_begins_where_a_training_text_has_a_token():
     whole = tokenizer(turns.opening + "How do I", add_special_tokens=False)["input_ids"]
     assert whole[: len(ids)] == ids and len(ids) == len(whole) - 3
     assert tokenizer.convert_ids_to_tokens(ids)[-1] != "▁"
+    lm = LanguageModel("words", tiny().model, tokenizer)
+    system = System("aligned", lm, ChatFormat(), (2,))
+    for kind, read in (("user", ids), ("[INST] ", encode_text(tokenizer, "[INST] "))):
+        sampler = Sampler(system, turns, kind)
+        assert sampler.encode([sampler.prompt("data")]) == [read]
     assert begun_ids(tokenizer, "<s>") == [1]
     assert begun_ids(tokenizer, "") == []
 

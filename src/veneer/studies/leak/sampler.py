@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from veneer.models.decode import Decoded, Row, Sampling, decode_steps
+from veneer.models.formats import encode_text
 from veneer.models.language_model import LanguageModel
 from veneer.models.stepper import ModelStepper
 from veneer.prompts.prompt import Prompt
-from veneer.studies.leak.turns import ASSISTANT, Turns, begun_ids, special_tokens
+from veneer.studies.leak.turns import ASSISTANT, USER, Turns, begun_ids, special_tokens
 from veneer.systems.system import System
 
 
@@ -50,7 +51,9 @@ class Sampler:
         return self.system.models
 
     def encode(self, prompts: Sequence[Prompt]) -> list[list[int]]:
-        return [begun_ids(self.lm.tokenizer, p.plain) for p in prompts]
+        # a text of the user's own is read as it was typed
+        read = begun_ids if self.kind in (USER, ASSISTANT) else encode_text
+        return [read(self.lm.tokenizer, p.plain) for p in prompts]
 
     def prompt_tokens(self, prompts: Sequence[Prompt]) -> list[int]:
         return [len(ids) for ids in self.encode(prompts)]
