@@ -63,7 +63,7 @@ def test_a_long_prompt_is_not_read_whole_nor_more_than_the_model_can_read(monkey
 def test_a_run_tries_it_where_somebody_looks(tmp_path, monkeypatch):
     tried = []
     monkeypatch.setattr(
-        "veneer.studies.study.seconds_per_token", lambda lm, rows: tried.append(rows) or 2.0
+        "veneer.models.pace.seconds_per_token", lambda lm, rows: tried.append(rows) or 2.0
     )
     lm = load_model("lab:base")
     prompts = [Prompt.from_text("a", "one"), Prompt.from_text("b", "another")]
