@@ -135,6 +135,26 @@ def test_equal_models_are_unchanged_to_the_last_bit(kind, tmp_path):
     )
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_copy_in_half_precision_is_no_change(dtype, tmp_path):
+    """A model that was saved again in bfloat16 moves every logit, and nothing was trained."""
+    lm = tiny("llama")
+    copy = LanguageModel("copy", tiny("llama").model, lm.tokenizer)
+    with torch.no_grad():
+        for weight in copy.model.parameters():
+            weight.copy_(weight.to(getattr(torch, dtype)))
+    for number, (first, second) in enumerate(((lm, copy), (copy, lm))):
+        results, verdict = audited(first, second, tmp_path / str(number))
+        assert any(r.value > 0 for r in results.where(metric="weight_change"))
+        assert verdict["rounded"] == dtype
+        assert verdict["headline"] == f"unchanged but for rounding to {dtype}"
+        assert f"rounded to {dtype}" in " ".join(verdict["sentences"])
+    with torch.no_grad():
+        decoder_layers(copy)[0].mlp.up_proj.weight[0, 0] += 1
+    _, verdict = audited(lm, copy, tmp_path / "trained")
+    assert verdict["rounded"] == "" and verdict["moved"] == "surface moved"
+
+
 @pytest.mark.parametrize("kind", ["llama", "llama-tied"])
 def test_a_change_of_the_head_alone(kind, tmp_path):
     lm = tiny(kind)

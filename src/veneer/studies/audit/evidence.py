@@ -35,7 +35,8 @@ class AuditVerdict:
     where there was nothing to restore or it was not tried. carriers: HEAD_ONLY and LAYERS, each
     where it alone makes a good part of the distance. floor: nats per token, below which a distance
     is noise. layers: number of the reference's. left_out: what could not be compared, each with its
-    "reason" and what `words.omission` needs beside it."""
+    "reason" and what `words.omission` needs beside it. rounded: a number type, where all weights
+    were compared and those of one model are the other's rounded to it; otherwise ""."""
 
     moved: str
     where: str = ""
@@ -44,6 +45,7 @@ class AuditVerdict:
     floor: float = 0.0
     layers: int = 0
     left_out: tuple[Mapping[str, Any], ...] = ()
+    rounded: str = ""
 
     def facts(self) -> dict[str, Any]:
         """For run.json."""
@@ -62,6 +64,7 @@ class AuditVerdict:
             verdict.moved in (NOT_COMPARED, UNCHANGED, MOVED)
             and verdict.where in ("", HEAD_ONLY, LAYERS, BOTH, OPEN)
             and verdict.restorable in ("", YES, IN_PART, NO, OPEN)
+            and isinstance(verdict.rounded, str)
             and is_count(verdict.layers)
             and is_finite(verdict.floor)
             and all(isinstance(o, Mapping) for o in verdict.left_out)
@@ -120,7 +123,8 @@ def half_restored(results: Results, end: str) -> Measurement | None:
 @dataclass(frozen=True)
 class WeightGroup:
     """A group of weights, read from rows. name: such as "layer 3 MLP". rank, full: effective rank
-    and the most that it could be; 0 where the group did not change or has no matrix."""
+    and the most that it could be; 0 where the group did not change or has no matrix. rounded: as a
+    weights.Change has it."""
 
     name: str
     kind: str
@@ -128,6 +132,7 @@ class WeightGroup:
     relative: float
     rank: int
     full: int
+    rounded: str = ""
 
     @property
     def is_head(self) -> bool:
@@ -144,8 +149,16 @@ def groups(results: Results) -> list[WeightGroup]:
         name = kind if layer is None else f"layer {layer} {kind}"
         most = 0 if rank is None else int(facts_of(rank).get("full") or 0)
         own = 0 if rank is None else int(rank.value or 0)
-        table.append(WeightGroup(name, kind, layer, row.value or 0.0, own, most))
+        rounded = str(facts.get("rounded") or "")
+        table.append(WeightGroup(name, kind, layer, row.value or 0.0, own, most, rounded))
     return table
+
+
+def rounding(table: Sequence[WeightGroup]) -> str:
+    """The number type where every changed group is the other model's rounded to it; otherwise
+    ""."""
+    types = {g.rounded for g in table if g.relative > 0}
+    return types.pop() if len(types) == 1 else ""
 
 
 def is_low_rank(changed: Sequence[WeightGroup]) -> bool:

@@ -24,6 +24,8 @@ def opening(run: Any, rows: Iterable[Measurement]) -> str:
         return ""
     results = Results(rows)
     refusals = _refusals(results)
+    if verdict.rounded:
+        return f"{refusals} One model is a copy of the other in {verdict.rounded}.".strip()
     if verdict.moved == UNCHANGED:
         return f"{refusals} The two models give the same distributions.".strip()
     rest = "; ".join(text for text in (_place(results), _veneer(results)) if text)

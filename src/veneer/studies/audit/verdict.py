@@ -22,12 +22,19 @@ from veneer.studies.audit.evidence import (
     AuditVerdict,
     alone,
     difference,
+    groups,
     holds_zero,
     kl_rows,
     recovered,
+    rounding,
 )
 from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
 
+NOT_ALL = (
+    "layers_unknown",
+    "weights_of_one",
+    "weights_shape",
+)  # of weights, why not all are compared
 CARRIES = 0.1  # share of the distance that head or layers must make alone to be named
 # share of the answers to harmful prompts that may still differ in refusal where the verdict is that
 # a veneer restores
@@ -42,6 +49,9 @@ def conclude(
         "floor": floor(results),
         "layers": layers,
         "left_out": tuple(left_out),
+        "rounded": ""
+        if any(o.get("reason") in NOT_ALL for o in left_out)
+        else rounding(groups(results)),
     }
     if not kl_rows(results, AUDITED):
         return AuditVerdict(NOT_COMPARED, **shared)

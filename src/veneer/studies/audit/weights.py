@@ -33,6 +33,7 @@ EMBEDDINGS, HEAD, TIED, REST = (
     "final norm and rest",
 )
 HEAD_BIAS = f"{HEAD} bias"
+NARROW = {"bfloat16": torch.bfloat16, "float16": torch.float16}  # what checkpoints are rounded to
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Change:
     kind: EMBEDDINGS, HEAD, TIED, REST, or of a layer "attention", "MLP" or "norms". layer: its
     number, or None. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective rank of
     its matrices' differences, the number of singular values that hold `ENERGY` of the squares;
-    full: the most that it could be.
+    full: the most that it could be. rounded: the type of NARROW where the weights of one model are
+    the other's rounded to it, and "" otherwise.
     """
 
     kind: str
@@ -52,6 +54,7 @@ class Change:
     full: int
     tensors: int
     parameters: int
+    rounded: str = ""
 
     @property
     def group(self) -> str:
@@ -116,6 +119,7 @@ def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
             "layer": c.layer,
             "tensors": c.tensors,
             "parameters": c.parameters,
+            **({"rounded": c.rounded} if c.rounded else {}),
         }
         yield Measurement(
             STUDY,
@@ -213,7 +217,21 @@ def _change(kind: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]
         full,
         len(pairs),
         sum(a.numel() for a, _ in pairs),
+        _rounding(pairs) if relative else "",
     )
+
+
+def _rounding(pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
+    """The type of NARROW that one model's weights are the other's rounded to; "" where none."""
+
+    def is_copy(a: Tensor, c: Tensor, dtype: torch.dtype) -> bool:
+        own, other = a.to(dtype), c.to(a.device, dtype)
+        return torch.equal(own, other) and (
+            torch.equal(own.to(a), a) or torch.equal(other.to(c), c)
+        )
+
+    fits = (n for n, dtype in NARROW.items() if all(is_copy(a, c, dtype) for a, c in pairs))
+    return next(fits, "")
 
 
 def _square(a: Tensor, c: Tensor | None = None) -> float:

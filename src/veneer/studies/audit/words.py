@@ -103,6 +103,8 @@ def verdict_texts(run: Any, rows: Iterable[Measurement]) -> tuple[str, list[str]
 
 def headline(verdict: AuditVerdict) -> str:
     """Such as "surface moved, carried by the layers; a veneer restores at least part of it"."""
+    if verdict.rounded:
+        return f"unchanged but for rounding to {verdict.rounded}"
     where = WHERE.get(verdict.where, verdict.where)
     change = ", ".join(word for word in (verdict.moved, where) if word)
     return "; ".join(text for text in (change, RESTORES.get(verdict.restorable)) if text)
@@ -225,6 +227,11 @@ def _weights(groups: Sequence[WeightGroup], layers: int) -> str:
         return ""
     if not moved:
         return "All weights that both have are equal."
+    if dtype := evidence.rounding(groups):
+        return (
+            f"The weights of one model are those of the other rounded to {dtype}, as a copy that "
+            "was saved in that type has them; nothing else changed."
+        )
     inner = [g for g in moved if g.layer is not None]
     parts = [_inner_weights(inner, layers)] if inner else []
     for g in moved:
