@@ -30,6 +30,7 @@ from veneer.models.decode import Sampling
 from veneer.models.language_model import LanguageModel
 from veneer.models.load import load_model
 from veneer.models.pair import Pair
+from veneer.studies.complexity.program.files import BaseFiles
 
 # transformers has a causal class for the whole of the last one, which leaves its images out
 KINDS = ["llava", "qwen2_vl", "qwen2_5_vl", "mistral3", "gemma3", "qwen3_5"]
@@ -186,3 +187,14 @@ def test_its_processor_is_kept_where_the_tokenizer_was_changed(folder, tmp_path)
     lm.tokenizer.add_tokens(["<|new|>"])
     out = merge(veneer_of(lm), lm, tmp_path / "merged")
     assert all((out / name).is_file() for name in PROCESSOR)
+
+
+def test_programs_are_refused_before_anything_is_made(folder):
+    """A decoder of `veneer complexity` opens base as a causal language model, as which transformers
+    opens the whole of Gemma 3."""
+    lm = load_model(str(folder), device="cpu")
+    if auto_class(lm.config) is AutoModelForCausalLM:
+        assert BaseFiles.of(lm).model == folder.resolve()
+        return
+    with pytest.raises(InputError, match="which has other parts; give its text model"):
+        BaseFiles.of(lm)

@@ -11,8 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from transformers import AutoModelForCausalLM
+
 from veneer.foundation.errors import InputError, VeneerError
 from veneer.foundation.files import sha256_file, write_folder
+from veneer.models.auto_class import auto_class
 from veneer.models.checkpoint.originals import Originals
 from veneer.models.language_model import LanguageModel
 from veneer.studies.complexity.program.decoders.coder import KINDS, MAGIC
@@ -76,7 +79,14 @@ class BaseFiles:
 
     @classmethod
     def of(cls, lm: LanguageModel) -> BaseFiles:
-        """Raises InputError where base is no whole checkpoint in a folder."""
+        """Raises InputError where base is no whole checkpoint in a folder, or not one of a causal
+        language model, as which a decoder opens it."""
+        if auto_class(lm.config) is not AutoModelForCausalLM:
+            raise InputError(
+                f"a program's decoder opens base as a causal language model, and {lm.name} is a "
+                f"{type(lm.model).__name__}, which has other parts; give its text model as a "
+                "checkpoint of its own"
+            )
         files = Originals.of(lm)
         if not files.weights or files.model is None or files.tokenizer is None:
             raise InputError(
