@@ -68,6 +68,15 @@ def test_a_judge_is_held_against_people(judged, tmp_path, veneer):
     assert "balanced accuracy on people's labels: 0.833" in shown.out
 
 
+def test_labels_about_no_judged_answer_are_counted(judged, tmp_path, caplog):
+    """A spreadsheet that cut or changed ids would leave a smaller n and no word."""
+    rows = [(f"p{i}" if i % 2 else f"P-{i}", "base", label_of("base", i)) for i in range(10)]
+    human = csv(tmp_path, ("prompt_id", "system", "label"), rows)
+    first, _ = compare(*sides((str(human), str(judged))))
+    assert first.agreement.table.sum() <= 5
+    assert "5 of 10 labels in" in caplog.text and "line 2 ('P-0')" in caplog.text
+
+
 def test_labels_by_opaque_id_fit_their_answers(judged, tmp_path):
     path = tmp_path / "labels.jsonl"
     path.write_text(

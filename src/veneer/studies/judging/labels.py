@@ -6,6 +6,7 @@ docs/judges.md has the format. A label is a verdict of the judge "people".
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,7 +81,8 @@ def as_verdicts(
     labels: Sequence[Label], judged: Sequence[VerdictRow], source: str
 ) -> list[VerdictRow]:
     """Each label as a verdict on the answer that it is about, which is looked up among `judged` by
-    the fields that the label gives. A label without such an answer keeps its own fields.
+    the fields that the label gives. A label without such an answer keeps its own fields, and a
+    warning counts such labels.
 
     Raises InputError where a label's fields fit several answers.
     """
@@ -88,7 +90,7 @@ def as_verdicts(
     for row in {r.answer: r for r in judged}.values():
         by_prompt.setdefault(row.prompt_id, []).append(row)
     _check_samples(labels, by_prompt, source)
-    verdicts = []
+    verdicts, alone = [], []
     for label in labels:
         fitting = [r for r in by_prompt.get(label.prompt_id, ()) if _fits(label, r)]
         if len(fitting) > 1 and label.text_sha256 is not None:
@@ -105,6 +107,14 @@ def as_verdicts(
                 f"{_named(fitting[1], apart)}); add {' and '.join(apart)} to {source}"
             )
         verdicts.append(_verdict(label, fitting[0] if fitting else None))
+        if not fitting:
+            alone.append(label)
+    if alone and len(alone) < len(labels):  # where all are, the comparison refuses them
+        logging.getLogger("veneer").warning(
+            "veneer: %d of %d labels in %s are about no answer that was judged, first %s (%r), and "
+            "are left out; check their ids",
+            *(len(alone), len(labels), source, alone[0].place, alone[0].prompt_id),
+        )
     return verdicts
 
 
