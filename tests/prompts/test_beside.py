@@ -74,3 +74,16 @@ def test_a_talk_that_holds_its_answer_is_read_with_a_warning(tmp_path, text, war
     caplog.set_level(logging.WARNING, "veneer")
     assert read(tmp_path, {"chosen": text}, "chosen")[0]["content"] == text
     assert ("whose last answer is read as a part of the prompt" in caplog.text) is warned
+
+
+def test_a_passage_beside_a_question_is_counted(tmp_path, caplog):
+    """SQuAD's questions with `--column question`: without its passage a question asks nothing."""
+    table = tmp_path / "squad.csv"
+    table.write_text("id,question,context\n1,Who won?,The Reds beat the Blues.\n2,Where?,\n")
+    assert [p.plain for p in read_prompts(str(table), column="question")] == ["Who won?", "Where?"]
+    assert "1 have a text under one of context, input" in caplog.text
+    caplog.clear()
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "Hello", "context": "", "history": []}\n')
+    read_prompts(str(rows))
+    assert not caplog.text
