@@ -81,7 +81,7 @@ def test_a_passage_beside_a_question_is_counted(tmp_path, caplog):
     table = tmp_path / "squad.csv"
     table.write_text("id,question,context\n1,Who won?,The Reds beat the Blues.\n2,Where?,\n")
     assert [p.plain for p in read_prompts(str(table), column="question")] == ["Who won?", "Where?"]
-    assert "1 have a text under one of context, input" in caplog.text
+    assert "1 rows have a text under one of context, input" in caplog.text
     caplog.clear()
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"prompt": "Hello", "context": "", "history": []}\n')
