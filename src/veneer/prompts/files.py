@@ -48,8 +48,8 @@ LAST_LEFT = "conversations end with the assistant's turn: the prompt is what sta
 # keys that may hold a part of the prompt, and as often a fact about it
 PERHAPS_READ = ("context", "input", "passage", "document", "history")
 NOT_READ = (
-    f"rows have a text under one of {', '.join(PERHAPS_READ)} beside the prompt, which no model reads; "
-    "where it belongs to the prompt, write the two as one text"
+    f"rows have a text under one of {', '.join(PERHAPS_READ)} beside the prompt, which no model "
+    "reads; where it belongs to the prompt, write the two as one text"
 )
 BYTES_READ = "texts are written as Python's bytes (b'...') and are read as the text in them"
 ANSWER_READ = (
