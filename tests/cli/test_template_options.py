@@ -37,6 +37,7 @@ RENDERING = {
     "complexity",
     "curve",
     "depth",
+    "leak",
 }
 OFF = ("--template-arg", "enable_thinking=false")
 

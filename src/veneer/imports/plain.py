@@ -43,8 +43,10 @@ FACTS = ("meta_info", "details")
 # under which keys files name the model that answered, where they do not say "system"
 MODELS = ("model", "model_id", "model_name", "generator")
 TABLES = (".csv", ".tsv", ".tab")
-# a system text, and not a name: several words that end as a sentence, or several lines
-SENTENCE = re.compile(r"\s*(\S+\s+){2}.*[.!?:]\s*$|\s*You are\s|.*\S\s*\n\s*\S", re.DOTALL)
+# a system text, and not a name: several words that end as a sentence, or stand on several lines
+SENTENCE = re.compile(
+    r"\s*(\S+\s+){2}.*[.!?:]\s*$|\s*You are\s|(?=\s*(\S+\s+){3}).*\S\s*\n\s*\S", re.DOTALL
+)
 NO_ERROR = ("", "none", "null", "nan", "false", "0", "0.0", "[]", "{}")
 
 
