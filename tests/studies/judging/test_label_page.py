@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Iterator
 
 import pytest
 
+from devtools import Browser, chromium
 from veneer.foundation.files import json_lines
 from veneer.studies.judging.compare import compare, sides
 from veneer.studies.judging.verdicts import VerdictRow, write_verdicts
@@ -69,13 +70,17 @@ def test_the_page_is_blind_and_drawn_by_seed(veneer, stored):
     assert not (stored / "twice.html").exists()
 
 
-def reopen(browser, page):
-    """Open the page again. Chromium hands what a page stored to its next process a moment later."""
-    for _ in range(20):
-        browser.open(page)
-        if not text(browser, "#place").endswith(" 0 labelled"):
-            return
-        time.sleep(0.1)
+@pytest.fixture
+def browser(tmp_path) -> Iterator[Browser]:
+    """A browser of its own: one that has run for many minutes beside other tests lost what the page
+    had stored."""
+    program = chromium()
+    if program is None:
+        pytest.skip("needs chromium on PATH: install the package chromium")
+    it = Browser(program, tmp_path / "profile")
+    it.window(1280, 900)
+    yield it
+    it.close()
 
 
 def test_labels_are_kept_saved_loaded_and_compared(veneer, stored, browser):
@@ -94,7 +99,7 @@ def test_labels_are_kept_saved_loaded_and_compared(veneer, stored, browser):
     browser.click("#choices button:nth-child(4)")
     press(browser, "Delete")
     assert text(browser, "#place") == "5 of 5, 3 labelled"
-    reopen(browser, page)  # resumes at the first answer without a label
+    browser.open(page)  # resumes at the first answer without a label
     assert text(browser, "#place") == "4 of 5, 3 labelled"
     press(browser, "1")
     press(browser, "4")
