@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkpoints import rewrite
 from pairs import WORDS
 from tiny import tiny, tokenizer
 from veneer.foundation.errors import InputError
@@ -153,6 +154,23 @@ def test_a_copy_in_half_precision_is_no_change(dtype, tmp_path):
         decoder_layers(copy)[0].mlp.up_proj.weight[0, 0] += 1
     _, verdict = audited(lm, copy, tmp_path / "trained")
     assert verdict["rounded"] == "" and verdict["moved"] == "surface moved"
+
+
+def test_a_rounded_copy_that_computes_otherwise_has_moved(tmp_path):
+    """The base of the rotary positions was changed, too: that no weight was trained says little."""
+    lm, other = tiny("llama"), tiny("llama").model
+    with torch.no_grad():
+        for weight in other.parameters():
+            weight.copy_(weight.bfloat16())
+    other.save_pretrained(tmp_path / "model")
+    lm.tokenizer.save_pretrained(tmp_path / "model")
+    rewrite(tmp_path / "model" / "config.json", _with_another_rope)
+    _, verdict = audited(lm, load_model(str(tmp_path / "model"), device="cpu"), tmp_path / "out")
+    assert verdict["rounded"] == "" and verdict["moved"] == "surface moved"
+
+
+def _with_another_rope(config):
+    config["rope_parameters"] = {**config["rope_parameters"], "rope_theta": 500.0}
 
 
 @pytest.mark.parametrize("kind", ["llama", "llama-tied"])

@@ -30,11 +30,8 @@ from veneer.studies.audit.evidence import (
 )
 from veneer.studies.audit.names import AUDITED, HARMFUL, HARMLESS, REFERENCE, RESTORED
 
-NOT_ALL = (
-    "layers_unknown",
-    "weights_of_one",
-    "weights_shape",
-)  # of weights, why not all are compared
+# what is left out where a model cannot be called a copy: weights or tokens that were not compared
+NO_COPY = ("layers_unknown", "weights_of_one", "weights_shape", "vocabularies", "templates")
 CARRIES = 0.1  # share of the distance that head or layers must make alone to be named
 # share of the answers to harmful prompts that may still differ in refusal where the verdict is that
 # a veneer restores
@@ -50,7 +47,7 @@ def conclude(
         "layers": layers,
         "left_out": tuple(left_out),
         "rounded": ""
-        if any(o.get("reason") in NOT_ALL for o in left_out)
+        if any(o.get("reason") in NO_COPY for o in left_out)
         else rounding(groups(results)),
     }
     if not kl_rows(results, AUDITED):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from veneer.foundation.files import json_lines, read_json_lines, write_text
 from veneer.foundation.results import Measurement
+from veneer.models.computation import changes, computation
 from veneer.models.language_model import LanguageModel
 from veneer.models.layers import layers_name
 from veneer.models.split import need_one_device
@@ -44,7 +45,7 @@ class Change:
     number, or None. relative: |C - A| / |A| in Frobenius norm. rank: the largest effective rank of
     its matrices' differences, the number of singular values that hold `ENERGY` of the squares;
     full: the most that it could be. rounded: the type of NARROW where the weights of one model are
-    the other's rounded to it, and "" otherwise.
+    the other's rounded to it and both have the same config and tokenizer; "" otherwise.
     """
 
     kind: str
@@ -101,12 +102,14 @@ def weight_changes(
         key = _group(name, _layers_prefix(reference), tied)
         if not (tied and name == HEAD):  # the same tensor as the embeddings
             groups.setdefault(key, []).append((old[name], new[name]))
-    changes = [
-        _change(kind, layer, pairs)
+    # a copy computes what the other does: a config that differs moves the model by itself
+    may_be_copy = not changes(computation(reference), computation(audited))
+    found = [
+        _change(kind, layer, pairs, may_be_copy)
         for (kind, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
     ]
-    write_text(out, json_lines(c.to_json() for c in changes))
-    return changes, left_out
+    write_text(out, json_lines(c.to_json() for c in found))
+    return found, left_out
 
 
 def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
@@ -202,7 +205,9 @@ def _place(kind: str, layer: int | None) -> tuple[int, int, str]:
     return ({EMBEDDINGS: 0, TIED: 0, REST: 2}.get(kind, 3), 0, kind)
 
 
-def _change(kind: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]) -> Change:
+def _change(
+    kind: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]], may_be_copy: bool
+) -> Change:
     before = sum(_square(a) for a, _ in pairs)
     after = sum(_square(a, c) for a, c in pairs)
     changed = [(a, c) for a, c in pairs if a.ndim == 2 and not torch.equal(a, c.to(a))]
@@ -217,7 +222,7 @@ def _change(kind: str, layer: int | None, pairs: Sequence[tuple[Tensor, Tensor]]
         full,
         len(pairs),
         sum(a.numel() for a, _ in pairs),
-        _rounding(pairs) if relative else "",
+        _rounding(pairs) if relative and may_be_copy else "",
     )
 
 

@@ -113,7 +113,7 @@ def headline(verdict: AuditVerdict) -> str:
 def sentences(results: Results, verdict: AuditVerdict) -> list[str]:
     """The verdict with figures, from the rows that it was made from."""
     behaviour = [_behaviour(results, task) for task in (HARMFUL, HARMLESS)]
-    weights = _weights(evidence.groups(results), verdict.layers)
+    weights = _weights(evidence.groups(results), verdict)
     omitted = [omission(o) for o in verdict.left_out]
     last = f"Not compared: {'; '.join(omitted)}." if omitted else ""
     kl = evidence.kl_rows(results, AUDITED)
@@ -221,19 +221,19 @@ def _where(results: Results, verdict: AuditVerdict) -> str:
     return text + ("." if verdict.carriers else ": neither alone makes much of it.")
 
 
-def _weights(groups: Sequence[WeightGroup], layers: int) -> str:
+def _weights(groups: Sequence[WeightGroup], verdict: AuditVerdict) -> str:
     moved = [g for g in groups if g.relative > 0]
     if not groups:
         return ""
     if not moved:
         return "All weights that both have are equal."
-    if dtype := evidence.rounding(groups):
+    if verdict.rounded:
         return (
-            f"The weights of one model are those of the other rounded to {dtype}, as a copy that "
-            "was saved in that type has them; nothing else changed."
+            f"The weights of one model are those of the other rounded to {verdict.rounded}, as a "
+            "copy that was saved in that type has them; no other weight differs."
         )
     inner = [g for g in moved if g.layer is not None]
-    parts = [_inner_weights(inner, layers)] if inner else []
+    parts = [_inner_weights(inner, verdict.layers)] if inner else []
     for g in moved:
         if g.layer is None:
             rank = f", effective rank {g.rank} of {g.full}" if g.full else ""
