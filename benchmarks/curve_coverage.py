@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sections import write_between
 from veneer.statistics.crossed import crossed_rate
 from veneer.studies.curve.families import POWER, SATURATING, examples_to, families, fit
 from veneer.studies.curve.fits import Fitted, Measured
@@ -137,10 +138,7 @@ def main() -> None:
     if given.write is None:
         print(text)
         return
-    whole = given.write.read_text(encoding="utf-8")
-    before, _, rest = whole.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    given.write.write_text(before + BEGIN + text + END + after, encoding="utf-8")
+    write_between(given.write, BEGIN, END, text)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import norm
 
 from coverage import kl_prompts
+from sections import write_between
 from veneer.statistics import intervals
 from veneer.statistics.agreement import agreement, balanced_accuracy
 from veneer.statistics.auroc import auroc
@@ -191,9 +192,7 @@ def main() -> None:
     if given.write is None:
         print(text)
         return
-    before, _, rest = given.write.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    given.write.write_text(before + BEGIN + text + END + after, encoding="utf-8")
+    write_between(given.write, BEGIN, END, text)
 
 
 if __name__ == "__main__":

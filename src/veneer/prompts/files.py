@@ -46,9 +46,9 @@ ANSWER_START = "target"  # the beginning of an answer that complies, which can b
 LAST_LEFT = "conversations end with the assistant's turn: the prompt is what stands before it"
 
 # keys that may hold a part of the prompt, and as often a fact about it
-PERHAPS_READ = ("context", "input", "passage", "document", "history")
+PERHAPS_PROMPT = ("context", "input", "passage", "document", "history")
 NOT_READ = (
-    f"rows have a text under one of {', '.join(PERHAPS_READ)} beside the prompt, which no model "
+    f"rows have a text under one of {', '.join(PERHAPS_PROMPT)} beside the prompt, which no model "
     "reads; where it belongs to the prompt, write the two as one text"
 )
 BYTES_READ = "texts are written as Python's bytes (b'...') and are read as the text in them"
@@ -117,7 +117,7 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
     has its own keys)."""
     if source.startswith("hf://") or Path(source).is_dir():
         name, table = _data_set(source, column)
-        return table.each({name, ANSWER_START, *BESIDE, *PERHAPS_READ}), name
+        return table.each({name, ANSWER_START, *BESIDE, *PERHAPS_PROMPT}), name
     rows = open_rows(Path(source), f"a prompt file: {FORMATS}")
     if rows.kind == "text":
         if column is not None:
@@ -126,7 +126,7 @@ def _rows(source: str, column: str | None) -> tuple[Iterator[tuple[str, Any]], s
     if rows.columns is None:
         return _of_json(source, rows, column), column
     name = _column(source, column, rows.columns)
-    return rows.each({name, "id", ANSWER_START, *BESIDE, *PERHAPS_READ}), name
+    return rows.each({name, "id", ANSWER_START, *BESIDE, *PERHAPS_PROMPT}), name
 
 
 def _of_json(source: str, rows: Rows, column: str | None) -> Iterator[tuple[str, Any]]:
@@ -162,7 +162,7 @@ def prompt_of_row(
     if isinstance(value, str) and (chat := stored_chat(value, where)) is not None:
         value = chat
     check_beside(where, key, row, chat=isinstance(value, list))
-    notices[NOT_READ] += any(k != key and _holds_text(row.get(k)) for k in PERHAPS_READ)
+    notices[NOT_READ] += any(k != key and _holds_text(row.get(k)) for k in PERHAPS_PROMPT)
     if isinstance(value, str) and key in CHATS and value.strip():
         raise InputError(f'{where} has a text as "{key}"; expected chat turns')
     if isinstance(value, str):
