@@ -50,8 +50,8 @@ def mean(
     share: whether no value can be above 1; False for amounts, such as a number of words, which may
     all be 1 and are no rate then.
 
-    All values equal and not 0 or 1: see `ratios.all_equal`. clusters: one group id per prompt; whole
-    groups are resampled. For 0/1 values in clusters, Wilson with the effective sample size
+    All values equal and not 0 or 1: see `ratios.all_equal`. clusters: one group id per prompt;
+    whole groups are resampled. For 0/1 values in clusters, Wilson with the effective sample size
     n / design effect (Korn & Graubard 1998, Survey Methodology 24; Wilson in place of their
     Clopper-Pearson as compared by Dean & Pagano 2015, J. Survey Statistics and Methodology 3), and
     with the number of groups where all values are equal.

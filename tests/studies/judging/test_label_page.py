@@ -72,8 +72,8 @@ def test_the_page_is_blind_and_drawn_by_seed(veneer, stored):
 
 @pytest.fixture
 def browser(tmp_path) -> Iterator[Browser]:
-    """A browser of its own: in two runs of all tests, the one that they share no longer held what the
-    page had stored. Why is not known."""
+    """A browser of its own: in two runs of all tests, the one that they share no longer held what
+    the page had stored. Why is not known."""
     program = chromium()
     if program is None:
         pytest.skip("needs chromium on PATH: install the package chromium")

@@ -104,12 +104,12 @@ def weight_changes(
             groups.setdefault(key, []).append((old[name], new[name]))
     # a copy computes what the other does: a config that differs moves the model by itself
     may_be_copy = not changes(computation(reference), computation(audited))
-    found = [
+    by_group = [
         _change(kind, layer, pairs, may_be_copy)
         for (kind, layer), pairs in sorted(groups.items(), key=lambda item: _place(*item[0]))
     ]
-    write_text(out, json_lines(c.to_json() for c in found))
-    return found, left_out
+    write_text(out, json_lines(c.to_json() for c in by_group))
+    return by_group, left_out
 
 
 def weight_rows(changes: Iterable[Change]) -> Iterator[Measurement]:
